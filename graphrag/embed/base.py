@@ -1,0 +1,36 @@
+"""The Embedder seam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors.
+
+    ``model_id`` identifies model and weights; an index remembers it and refuses another one.
+    """
+
+    model_id: str
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit-length row per text, shape ``(len(texts), dimension)``, in order.
+
+        Deterministic: a text has the same vector whatever the batch it comes in (to 1e-6).
+
+        Raises:
+            EmbeddingError: the model did not answer, or with vectors of another size.
+        """
+        ...

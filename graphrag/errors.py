@@ -1,0 +1,89 @@
+"""Everything this library raises on purpose.
+
+    GraphRAGError
+    ├── ConfigError            settings, pipelines or arguments that cannot be used
+    ├── InputError             a document that cannot be read
+    ├── StoreError             the project's files cannot be opened, written or understood
+    │   ├── StoreLockedError   another process is indexing this project
+    │   └── NotIndexedError    a question was asked before there was an index
+    ├── StageError             a stage of the pipeline could not finish
+    ├── LLMError               a model did not answer (``retryable`` says whether asking again can help)
+    │   └── StructuredOutputError   it answered, but not in the form that was asked for
+    ├── EmbeddingError         an embedder did not answer, or with vectors of another size
+    ├── QueryError             a question cannot be answered as it was put
+    └── MissingExtraError      an optional package is needed and not installed
+
+A message says what happened, what was there, and what to do; the last part is the ``hint``.
+"""
+
+from __future__ import annotations
+
+
+class GraphRAGError(Exception):
+    """Base of all errors; ``hint`` is the sentence that tells the user what to do next."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message} {self.hint}" if self.hint else message
+
+
+class ConfigError(GraphRAGError):
+    """Settings, a pipeline or an argument cannot be used."""
+
+
+class InputError(GraphRAGError):
+    """A document cannot be read."""
+
+
+class StoreError(GraphRAGError):
+    """The project's files cannot be opened, written or understood."""
+
+
+class StoreLockedError(StoreError):
+    """Another process is writing this project's index."""
+
+
+class NotIndexedError(StoreError):
+    """There is no published index to read yet."""
+
+
+class StageError(GraphRAGError):
+    """A stage of the pipeline could not finish."""
+
+
+class LLMError(GraphRAGError):
+    """A language model did not answer."""
+
+    def __init__(self, message: str, *, hint: str | None = None, retryable: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.retryable = retryable
+
+
+class StructuredOutputError(LLMError):
+    """A model answered, but not in the form that was asked for; ``text`` is what it said."""
+
+    def __init__(self, message: str, *, text: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint, retryable=True)
+        self.text = text
+
+
+class EmbeddingError(GraphRAGError):
+    """An embedder did not answer, or answered with vectors of another size."""
+
+
+class QueryError(GraphRAGError):
+    """A question cannot be answered as it was put."""
+
+
+class MissingExtraError(GraphRAGError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the package {package!r}, which is not installed.",
+            hint=f"Install it with: pip install 'graphrag-engine[{extra}]'",
+        )

@@ -1,0 +1,1 @@
+"""From text units to facts, and from facts to entities, predicates and reports."""

@@ -1,0 +1,1 @@
+"""Stages, the runner that decides which of them have work, estimates and progress."""

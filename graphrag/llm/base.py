@@ -1,0 +1,105 @@
+"""The ChatModel seam: what the engine asks of a language model, and what it gets back.
+
+A backend implements :class:`ChatModel`. Cache, limits and usage are wrappers around it, so a
+backend knows nothing of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to a model.
+
+    ``task`` names the prompt it was made from (usage is counted by it). ``output`` asks for an
+    answer that validates against this pydantic model: endpoints get it as ``json_schema``, local
+    models decode under it. ``grammar`` is the same for answers that are not JSON (a Lark grammar,
+    used by local models only; endpoints ignore it). ``max_tokens`` bounds the answer.
+    """
+
+    messages: tuple[Message, ...]
+    task: str
+    output: type[BaseModel] | None = None
+    grammar: str | None = None
+    max_tokens: int = 2048
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, system: str | None, user: str, **kwargs: object) -> ChatRequest:
+        """Build a request from an optional system text and one user text."""
+        messages = (Message("system", system),) if system else ()
+        return cls(messages=(*messages, Message("user", user)), **kwargs)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or several calls."""
+
+    calls: int = 0
+    cached_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.cached_calls + other.cached_calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChatResponse:
+    """What a model answered. ``parsed`` is set when the request asked for an ``output``.
+
+    ``finish_reason`` is ``stop`` or ``length`` (cut at ``max_tokens``); ``cached`` says that
+    nothing was paid for this answer.
+    """
+
+    text: str
+    parsed: BaseModel | None = None
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: str = "stop"
+    cached: bool = False
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """A language model that can be asked.
+
+    ``model_id`` identifies model and weights: it enters cache keys and fingerprints.
+    """
+
+    model_id: str
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        """Answer one request.
+
+        Raises:
+            LLMError: no answer (``retryable`` tells whether asking again can help).
+            StructuredOutputError: the answer does not validate against ``request.output``.
+        """
+        ...
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[str]:
+        """Yield the answer's text piece by piece as it is made."""
+        ...

@@ -1,0 +1,1 @@
+"""The working store, the published tables and the search indexes derived from them."""

@@ -1,0 +1,171 @@
+"""Publish an index: Parquet tables, vectors and BM25, visible to readers all at once.
+
+A generation is written into a folder of its own and becomes visible when the link ``output`` is
+replaced, which is atomic. A reader that opened the previous generation keeps reading it: it is
+removed only by the next publish.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from graphrag.errors import StoreError
+from graphrag.hashing import canonical_json, fingerprint
+from graphrag.schema import PUBLISHED_TABLES, WORKING_TABLES, Table
+from graphrag.store.layout import Layout
+from graphrag.store.lexical import write_lexical_index
+from graphrag.store.published_sql import QUERIES
+from graphrag.store.vectors import write_vector_index
+
+if TYPE_CHECKING:
+    from graphrag.store.store import Store
+
+MANIFEST = "index.json"
+FORMAT = 1
+_NOT_CONTENT = {"ledger", "stage_runs", "skipped_inputs", "embeddings", "description_summaries"}
+
+
+
+
+def publish(
+    store: Store,
+    layout: Layout,
+    *,
+    settings: dict[str, Any],
+    embedding_model: str | None,
+    vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
+    vector_kinds: tuple[str, ...],
+) -> Path:
+    """Write the published form of ``store`` and make it what readers see; return its folder.
+
+    ``vectors(kind, table)`` gives one row per row of the published table ``kind``. The same
+    content is not written twice.
+
+    Raises:
+        StoreError: ``output`` exists and is not ours, or the disk is full.
+    """
+    versions = {t.name: store.version(t.name) for t in WORKING_TABLES if t.name not in _NOT_CONTENT}
+    generation = fingerprint(
+        format=FORMAT, versions=versions, settings=settings, embedding_model=embedding_model
+    ).removeprefix("b2:")
+    target = layout.published / generation
+    if not (target / MANIFEST).is_file():
+        _check_output_is_ours(layout)
+        temporary = layout.published / f".{generation}.{os.getpid()}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            _write(store, temporary, generation, settings, embedding_model, vectors, vector_kinds)
+            os.replace(temporary, target)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise StoreError(
+                f"The index could not be published into {layout.published}: {error}.",
+                hint="Check that the disk has room; the index published before is untouched.",
+            ) from None
+    previous = layout.output.resolve().name if layout.output.is_symlink() else None
+    _point(layout, target)
+    _remove_old(layout, keep={generation, previous})
+    return target
+
+
+def published_table(store: Store, table: Table) -> pa.Table:
+    """Return one published table made from the working tables."""
+    found = store.sql(QUERIES[table.name])
+    if table.name == "community_reports":
+        found = _with_full_content(found)
+    number = pa.array(range(found.num_rows), pa.int64())
+    found = found.append_column("human_readable_id", number)
+    return found.select(list(table.names)).cast(table.schema)
+
+
+def report_markdown(title: str, summary: str, findings: list[dict[str, Any]]) -> str:
+    """Render a community report as Markdown."""
+    parts = [f"# {title}", summary]
+    parts += [f"## {finding['summary']}\n\n{finding['explanation']}" for finding in findings]
+    return "\n\n".join(parts)
+
+
+def _with_full_content(reports: pa.Table) -> pa.Table:
+    rows = reports.select(["title", "summary", "findings", "rank", "rating_explanation"]).to_pylist()
+    text = [report_markdown(row["title"], row["summary"], row["findings"]) for row in rows]
+    data = [
+        canonical_json(
+            {
+                "title": row["title"],
+                "summary": row["summary"],
+                "rating": row["rank"],
+                "rating_explanation": row["rating_explanation"],
+                "findings": [
+                    {"summary": finding["summary"], "explanation": finding["explanation"]}
+                    for finding in row["findings"]
+                ],
+            }
+        )
+        for row in rows
+    ]
+    reports = reports.append_column("full_content", pa.array(text, pa.string()))
+    return reports.append_column("full_content_json", pa.array(data, pa.string()))
+
+
+def _write(
+    store: Store,
+    folder: Path,
+    generation: str,
+    settings: dict[str, Any],
+    embedding_model: str | None,
+    vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
+    vector_kinds: tuple[str, ...],
+) -> None:
+    import pyarrow.parquet as pq
+
+    counts = {}
+    for table in PUBLISHED_TABLES:
+        rows = published_table(store, table)
+        counts[table.name] = rows.num_rows
+        pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
+        if vectors is not None and embedding_model is not None and table.name in vector_kinds:
+            ids = rows["id"].to_pylist()
+            write_vector_index(folder, table.name, ids, vectors(table.name, rows), embedding_model)
+        if table.name == "text_units":
+            write_lexical_index(folder, "text_units", rows["id"].to_pylist(), rows["text"].to_pylist())
+    manifest = {
+        "format": FORMAT,
+        "generation": generation,
+        "embedding_model": embedding_model,
+        "vector_kinds": list(vector_kinds) if vectors is not None else [],
+        "counts": counts,
+        "settings": settings,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _check_output_is_ours(layout: Layout) -> None:
+    if layout.output.exists() and not layout.output.is_symlink():
+        raise StoreError(
+            f"{layout.output} exists and was not written by this engine.",
+            hint="Move it away (it may be another engine's index), then run `graphrag index` again.",
+        )
+
+
+def _point(layout: Layout, target: Path) -> None:
+    link = layout.work / f".output.{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(target, layout.root), target_is_directory=True)
+    os.replace(link, layout.output)
+
+
+def _remove_old(layout: Layout, keep: set[str | None]) -> None:
+    for folder in sorted(layout.published.iterdir()):
+        if folder.name not in keep:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,215 @@
+"""The working store: one DuckDB file, one writing process.
+
+DuckDB locks a file against every other process while it is open for writing, readers included.
+So this store belongs to the indexer alone, and everybody else reads the Parquet files that
+``publish`` writes.
+
+Table and column names in statements come from :mod:`graphrag.schema` only; values always travel
+as parameters or as registered Arrow tables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from graphrag.errors import StoreError, StoreLockedError
+from graphrag.schema import WORKING_TABLES, Table
+from graphrag.store.migrations import migrate
+
+if TYPE_CHECKING:
+    import duckdb
+
+STORE_FILE = "graphrag.duckdb"
+_TABLES = {table.name: table for table in WORKING_TABLES}
+
+
+class Store:
+    """Working tables of one project. Use as a context manager, from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = _connect(path)
+        self._in_transaction = False
+        migrate(self._connection)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a transaction that was not committed is undone."""
+        self._connection.close()
+
+    # -- reading -------------------------------------------------------------------------------
+    def table(self, name: str) -> pa.Table:
+        """Return a whole working table, sorted by its key, with exactly the schema's columns."""
+        table = _known(name)
+        columns = ", ".join(f'"{column}"' for column in table.names)
+        found = self.sql(f'SELECT {columns} FROM "{name}" ORDER BY "{table.key}"')
+        return found.cast(table.schema)
+
+    def sql(self, query: str, parameters: list[Any] | None = None, **tables: pa.Table) -> pa.Table:
+        """Run a reading query; keyword ``tables`` can be named in it. Return an Arrow table."""
+        with self._registered(tables):
+            relation = self._connection.sql(query, params=parameters)
+            return relation.to_arrow_table()
+
+    def count(self, name: str) -> int:
+        """Return the number of rows of a working table."""
+        return int(self._connection.sql(f'SELECT count(*) FROM "{_known(name).name}"').fetchall()[0][0])
+
+    def version(self, name: str) -> str:
+        """Return a digest of a table's content: equal for equal rows, whatever their order."""
+        rows = self._connection.sql(
+            f'SELECT count(*), bit_xor(hash(t)), sum(hash(t) % 1000000007) FROM "{_known(name).name}" t'
+        ).fetchall()
+        return ":".join(str(value) for value in rows[0])
+
+    # -- writing -------------------------------------------------------------------------------
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Group writes: all of them are kept, or none. Nested uses join the outer one."""
+        if self._in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        self._in_transaction = True
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        else:
+            self._commit()
+        finally:
+            self._in_transaction = False
+
+    def _commit(self) -> None:
+        import duckdb
+
+        try:
+            self._connection.execute("COMMIT")
+        except duckdb.Error as error:
+            raise StoreError(
+                f"{self.path} could not be written: {error}.",
+                hint="Check that the disk has room; then run `graphrag index` again, it continues.",
+            ) from None
+
+    def append(self, name: str, rows: pa.Table) -> None:
+        """Add ``rows``; the caller knows that their keys are new."""
+        if not rows.num_rows:
+            return
+        self._insert(name, rows)
+
+    def upsert(self, name: str, rows: pa.Table, *, key: tuple[str, ...] | None = None) -> None:
+        """Add ``rows`` and replace those with the same key."""
+        if not rows.num_rows:
+            return
+        table = _known(name)
+        keys = key or (table.key,)
+        where = " AND ".join(f't."{column}" = incoming."{column}"' for column in keys)
+        with self.transaction(), self._registered({"incoming": rows}):
+            self._connection.execute(f'DELETE FROM "{name}" t USING incoming WHERE {where}')
+            self._insert(name, rows)
+
+    def replace(self, name: str, rows: pa.Table) -> None:
+        """Make ``rows`` the whole content of the table."""
+        with self.transaction():
+            self._connection.execute(f'DELETE FROM "{_known(name).name}"')
+            self.append(name, rows)
+
+    def delete_where_missing(self, name: str, column: str, parent: str, parent_column: str = "id") -> int:
+        """Delete rows whose ``column`` names no row of ``parent``; return how many there were.
+
+        Null in ``column`` counts as missing.
+        """
+        _check_column(name, column)
+        _check_column(parent, parent_column)
+        condition = f'NOT EXISTS (SELECT 1 FROM "{parent}" p WHERE p."{parent_column}" = t."{column}")'
+        rows = self._connection.sql(f'SELECT count(*) FROM "{name}" t WHERE {condition}').fetchall()
+        if rows[0][0]:
+            self._connection.execute(f'DELETE FROM "{name}" t WHERE {condition}')
+        return int(rows[0][0])
+
+    def delete_keys(self, name: str, column: str, keys: Iterable[str]) -> None:
+        """Delete the rows whose ``column`` is one of ``keys``."""
+        _check_column(name, column)
+        doomed = pa.table({"key": pa.array(sorted(set(keys)), pa.string())})
+        if doomed.num_rows:
+            with self._registered({"doomed": doomed}):
+                self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE t."{column}" = doomed."key"')
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file."""
+        self._connection.execute("CHECKPOINT")
+
+    def _insert(self, name: str, rows: pa.Table) -> None:
+        import duckdb
+
+        table = _known(name)
+        rows = rows.select(list(table.names)).cast(table.schema)
+        try:
+            with self._registered({"inserted": rows}):
+                self._connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM inserted')
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"{self.path} could not be written: {error}.",
+                hint="Check that the disk has room; then run `graphrag index` again, it continues.",
+            ) from None
+
+    @contextmanager
+    def _registered(self, tables: dict[str, pa.Table]) -> Iterator[None]:
+        for name, table in tables.items():
+            self._connection.register(name, table)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self._connection.unregister(name)
+
+
+def _known(name: str) -> Table:
+    try:
+        return _TABLES[name]
+    except KeyError:
+        raise StoreError(f"There is no working table {name!r}; there are {', '.join(_TABLES)}.") from None
+
+
+def _check_column(name: str, column: str) -> None:
+    if column not in _known(name).names:
+        raise StoreError(f"{name} has no column {column!r}; it has {', '.join(_TABLES[name].names)}.")
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), config={"threads": max(1, min(4, os.cpu_count() or 1))})
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise StoreLockedError(
+                f"Another process is indexing this project ({_holder(str(error))}).",
+                hint="Wait for it, or stop it; queries go on meanwhile.",
+            ) from None
+        raise StoreError(f"{path} cannot be opened: {error}.") from None
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(
+            f"{path} cannot be opened: {error}.",
+            hint="If the file is damaged, move it away and index again: answers already paid for are in the cache.",
+        ) from None
+
+
+def _holder(message: str) -> str:
+    import re
+
+    match = re.search(r"PID (\d+)", message)
+    return f"process {match.group(1)}" if match else "its process is not known"

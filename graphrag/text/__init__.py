@@ -1,0 +1,1 @@
+"""From files to text units: loaders, sentences, chunks. Character offsets are kept throughout."""
