@@ -141,10 +141,8 @@ ENTITIES = _table(
     id=STRING,  # hash(title, type)
     title=STRING,
     type=STRING,
-    description=STRING,
-    aliases=STRINGS,
+    aliases=STRINGS,  # other surface forms
     frequency=INT,  # text units that mention it
-    degree=INT,  # relationships at it
 )
 PREDICATES = _table(
     "predicates",
@@ -166,13 +164,14 @@ RELATIONSHIPS = _table(
     source_id=STRING,
     predicate_id=STRING,
     target_id=STRING,
-    description=STRING,
     weight=FLOAT,
-    frequency=INT,
+    frequency=INT,  # mentions that say so
 )
-DESCRIPTION_SUMMARIES = _table(
-    "description_summaries",
-    id=STRING,  # hash(descriptions, method, prompt, model)
+DESCRIPTIONS = _table(
+    "descriptions",
+    key="owner_id",
+    owner_id=STRING,  # entity or relationship
+    fingerprint=STRING,  # hash(the mentions' descriptions, method, prompt, model)
     text=STRING,
 )
 COMMUNITIES = _table(
@@ -188,6 +187,7 @@ COMMUNITIES = _table(
 )
 COMMUNITY_REPORTS = _table(
     "community_reports",
+    key="community_id",
     id=STRING,  # hash(context, prompt, model)
     community_id=STRING,
     title=STRING,
@@ -210,7 +210,7 @@ LEDGER = _table(
     "ledger",
     key="row_id",
     stage=STRING,
-    row_id=STRING,
+    row_id=STRING,  # of the stage's input
     fingerprint=STRING,
     status=STRING,  # done | empty | failed
     reason=STRING,
@@ -222,8 +222,6 @@ STAGE_RUNS = _table(
     stage=STRING,
     fingerprint=STRING,
     seconds=FLOAT,
-    rows_in=INT,
-    rows_out=INT,
 )
 SKIPPED_INPUTS = _table("skipped_inputs", key="uri", uri=STRING, reason=STRING)
 
@@ -239,7 +237,7 @@ WORKING_TABLES: tuple[Table, ...] = (
     PREDICATES,
     RELATION_RELATIONSHIPS,
     RELATIONSHIPS,
-    DESCRIPTION_SUMMARIES,
+    DESCRIPTIONS,
     COMMUNITIES,
     COMMUNITY_REPORTS,
     EMBEDDINGS,

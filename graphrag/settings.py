@@ -138,6 +138,9 @@ class ExtractionSettings(_Section):
         None, description="A trained spaCy pipeline for `nlp`; found by itself when one is installed."
     )
     min_pmi: float = Field(0.0, description="`nlp`: co-occurrences below this PMI are no relationship.")
+    recorded: str | None = Field(
+        None, description="What pipeline `recorded` reads: file or folder, relative to the project or absolute."
+    )
 
 
 class ResolutionSettings(_Section):
@@ -181,7 +184,9 @@ class ReportSettings(_Section):
     max_input_tokens: int = Field(6000, ge=256, description="Context of one report.")
     max_tokens: int = Field(1200, ge=64, description="Longest report.")
     max_findings: int = Field(5, ge=1, le=20, description="Findings of one report.")
-    min_size: int = Field(1, ge=1, description="Communities smaller than this get no report.")
+    min_llm_size: int = Field(
+        3, ge=1, description="Smaller communities get an extractive report, which costs no call."
+    )
 
 
 class QuerySettings(_Section):
@@ -202,6 +207,9 @@ class QuerySettings(_Section):
     map_tokens: int = Field(6000, ge=256, description="Reports per map call of `global`.")
     max_map_calls: int = Field(8, ge=1, description="Map calls of one global question.")
     reduce_tokens: int = Field(6000, ge=256, description="Points in the reduce call of `global`.")
+    max_rating_calls: int = Field(
+        0, ge=0, description="LLM calls that rate reports for `global`; 0: rated by vectors, without a call."
+    )
 
 
 class Settings(_Section):

@@ -18,7 +18,10 @@ class Embedder(Protocol):
     ``model_id`` identifies model and weights; an index remembers it and refuses another one.
     """
 
-    model_id: str
+    @property
+    def model_id(self) -> str:
+        """Name of model and weights."""
+        ...
 
     @property
     def dimension(self) -> int:

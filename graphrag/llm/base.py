@@ -89,7 +89,10 @@ class ChatModel(Protocol):
     ``model_id`` identifies model and weights: it enters cache keys and fingerprints.
     """
 
-    model_id: str
+    @property
+    def model_id(self) -> str:
+        """Name of model and weights."""
+        ...
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Answer one request.
@@ -103,3 +106,10 @@ class ChatModel(Protocol):
     def stream(self, request: ChatRequest) -> AsyncIterator[str]:
         """Yield the answer's text piece by piece as it is made."""
         ...
+
+
+async def aclose(model: ChatModel) -> None:
+    """Close the connections and files of ``model``, where it has any; wrappers close what they wrap."""
+    close = getattr(model, "aclose", None)
+    if close is not None:
+        await close()

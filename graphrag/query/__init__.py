@@ -1,1 +1,1 @@
-"""Answering."""
+"""Questions to a published index: basic, local and global, with checked citations."""

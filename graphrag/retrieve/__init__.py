@@ -1,1 +1,1 @@
-"""Retrievers over an index."""
+"""The Retriever seam: passages for a question, by words, by vectors, or by both."""

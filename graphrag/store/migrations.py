@@ -37,9 +37,15 @@ def create_statement(table: Table) -> str:
 
 
 def m001_working_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the working tables."""
+    """Create the working tables, and the degrees that follow from the relationships."""
     for table in WORKING_TABLES:
         connection.execute(create_statement(table))
+    connection.execute(
+        "CREATE OR REPLACE VIEW entity_degrees AS "
+        "SELECT entity_id, count(*) AS degree FROM ("
+        "SELECT source_id AS entity_id FROM relationships UNION ALL SELECT target_id FROM relationships"
+        ") GROUP BY entity_id"
+    )
 
 
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_working_tables,)

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
 MANIFEST = "index.json"
 FORMAT = 1
-_NOT_CONTENT = {"ledger", "stage_runs", "skipped_inputs", "embeddings", "description_summaries"}
+ReportText = Callable[[dict[str, Any], dict[str, tuple[str, int]]], str]
+# The words that citations use for the rows of a table.
+_SECTIONS = {
+    "text_units": "Sources",
+    "entities": "Entities",
+    "relationships": "Relationships",
+    "covariates": "Claims",
+    "community_reports": "Reports",
+}
+_NOT_CONTENT = {"ledger", "stage_runs", "skipped_inputs", "embeddings"}
 
 
 
@@ -44,11 +53,13 @@ def publish(
     embedding_model: str | None,
     vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
     vector_kinds: tuple[str, ...],
+    report_text: ReportText,
 ) -> Path:
     """Write the published form of ``store`` and make it what readers see; return its folder.
 
-    ``vectors(kind, table)`` gives one row per row of the published table ``kind``. The same
-    content is not written twice.
+    ``vectors(kind, table)`` gives one row per row of the published table ``kind``;
+    ``report_text(report, numbers)`` renders a report, where ``numbers`` maps the id of a row to
+    (section, human_readable_id). The same content is not written twice.
 
     Raises:
         StoreError: ``output`` exists and is not ours, or the disk is full.
@@ -65,7 +76,7 @@ def publish(
         shutil.rmtree(target, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            _write(store, temporary, generation, settings, embedding_model, vectors, vector_kinds)
+            _write(store, temporary, generation, settings, embedding_model, vectors, vector_kinds, report_text)
             os.replace(temporary, target)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -80,42 +91,36 @@ def publish(
 
 
 def published_table(store: Store, table: Table) -> pa.Table:
-    """Return one published table made from the working tables."""
+    """Return one published table made from the working tables; reports come without their texts."""
     found = store.sql(QUERIES[table.name])
-    if table.name == "community_reports":
-        found = _with_full_content(found)
     number = pa.array(range(found.num_rows), pa.int64())
     found = found.append_column("human_readable_id", number)
+    for column in set(table.names) - set(found.column_names):
+        found = found.append_column(column, pa.nulls(found.num_rows, pa.string()))
     return found.select(list(table.names)).cast(table.schema)
 
 
-def report_markdown(title: str, summary: str, findings: list[dict[str, Any]]) -> str:
-    """Render a community report as Markdown."""
-    parts = [f"# {title}", summary]
-    parts += [f"## {finding['summary']}\n\n{finding['explanation']}" for finding in findings]
-    return "\n\n".join(parts)
-
-
-def _with_full_content(reports: pa.Table) -> pa.Table:
+def _with_texts(reports: pa.Table, numbers: dict[str, tuple[str, int]], report_text: ReportText) -> pa.Table:
     rows = reports.select(["title", "summary", "findings", "rank", "rating_explanation"]).to_pylist()
-    text = [report_markdown(row["title"], row["summary"], row["findings"]) for row in rows]
-    data = [
-        canonical_json(
-            {
-                "title": row["title"],
-                "summary": row["summary"],
-                "rating": row["rank"],
-                "rating_explanation": row["rating_explanation"],
-                "findings": [
-                    {"summary": finding["summary"], "explanation": finding["explanation"]}
-                    for finding in row["findings"]
-                ],
-            }
-        )
-        for row in rows
-    ]
-    reports = reports.append_column("full_content", pa.array(text, pa.string()))
-    return reports.append_column("full_content_json", pa.array(data, pa.string()))
+    texts = [report_text(row, numbers) for row in rows]
+    for column, values in (
+        ("full_content", texts),
+        ("full_content_json", [canonical_json(_report_json(row)) for row in rows]),
+    ):
+        place = reports.column_names.index(column)
+        reports = reports.set_column(place, column, pa.array(values, pa.string()))
+    return reports
+
+
+def _report_json(row: dict[str, Any]) -> dict[str, Any]:
+    findings = [{"summary": one["summary"], "explanation": one["explanation"]} for one in row["findings"]]
+    return {
+        "title": row["title"],
+        "summary": row["summary"],
+        "rating": row["rank"],
+        "rating_explanation": row["rating_explanation"],
+        "findings": findings,
+    }
 
 
 def _write(
@@ -126,12 +131,20 @@ def _write(
     embedding_model: str | None,
     vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
     vector_kinds: tuple[str, ...],
+    report_text: ReportText,
 ) -> None:
     import pyarrow.parquet as pq
 
+    tables = {table.name: published_table(store, table) for table in PUBLISHED_TABLES}
+    numbers = {
+        row_id: (section, place)
+        for name, section in _SECTIONS.items()
+        for place, row_id in enumerate(tables[name]["id"].to_pylist())
+    }
+    tables["community_reports"] = _with_texts(tables["community_reports"], numbers, report_text)
     counts = {}
     for table in PUBLISHED_TABLES:
-        rows = published_table(store, table)
+        rows = tables[table.name]
         counts[table.name] = rows.num_rows
         pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
         if vectors is not None and embedding_model is not None and table.name in vector_kinds:

@@ -41,10 +41,13 @@ WITH t AS (
     SELECT x.entity_id, list(DISTINCT m.text_unit_id ORDER BY m.text_unit_id) AS ids
     FROM mention_entities x JOIN entity_mentions m ON m.id = x.mention_id GROUP BY x.entity_id
 )
-SELECT e.id, e.title, e.type, e.description, coalesce(t.ids, []) AS text_unit_ids,
-       e.frequency, e.degree, e.aliases
-FROM entities e LEFT JOIN t ON t.entity_id = e.id
-ORDER BY e.degree DESC, e.frequency DESC, e.title, e.id
+SELECT e.id, e.title, e.type, d.text AS description, coalesce(t.ids, []) AS text_unit_ids,
+       e.frequency, coalesce(g.degree, 0) AS degree, e.aliases
+FROM entities e
+LEFT JOIN t ON t.entity_id = e.id
+LEFT JOIN descriptions d ON d.owner_id = e.id
+LEFT JOIN entity_degrees g ON g.entity_id = e.id
+ORDER BY degree DESC, e.frequency DESC, e.title, e.id
 """
 
 RELATIONSHIPS = """
@@ -52,13 +55,16 @@ WITH t AS (
     SELECT x.relationship_id, list(DISTINCT m.text_unit_id ORDER BY m.text_unit_id) AS ids
     FROM relation_relationships x JOIN relation_mentions m ON m.id = x.mention_id GROUP BY x.relationship_id
 )
-SELECT r.id, s.title AS source, o.title AS target, r.description, r.weight,
-       s.degree + o.degree AS combined_degree, coalesce(t.ids, []) AS text_unit_ids,
+SELECT r.id, s.title AS source, o.title AS target, d.text AS description, r.weight,
+       gs.degree + go.degree AS combined_degree, coalesce(t.ids, []) AS text_unit_ids,
        r.source_id, p.label AS predicate, r.predicate_id, r.target_id, r.frequency
 FROM relationships r
 JOIN entities s ON s.id = r.source_id
 JOIN entities o ON o.id = r.target_id
 JOIN predicates p ON p.id = r.predicate_id
+JOIN entity_degrees gs ON gs.entity_id = r.source_id
+JOIN entity_degrees go ON go.entity_id = r.target_id
+LEFT JOIN descriptions d ON d.owner_id = r.id
 LEFT JOIN t ON t.relationship_id = r.id
 ORDER BY combined_degree DESC, r.weight DESC, r.id
 """

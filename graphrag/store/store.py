@@ -139,13 +139,20 @@ class Store:
             self._connection.execute(f'DELETE FROM "{name}" t WHERE {condition}')
         return int(rows[0][0])
 
-    def delete_keys(self, name: str, column: str, keys: Iterable[str]) -> None:
-        """Delete the rows whose ``column`` is one of ``keys``."""
+    def delete_keys(
+        self, name: str, column: str, keys: Iterable[str], *, only: tuple[str, str] | None = None
+    ) -> None:
+        """Delete the rows whose ``column`` is one of ``keys`` (and ``only`` = (column, value) holds)."""
         _check_column(name, column)
         doomed = pa.table({"key": pa.array(sorted(set(keys)), pa.string())})
-        if doomed.num_rows:
-            with self._registered({"doomed": doomed}):
-                self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE t."{column}" = doomed."key"')
+        if not doomed.num_rows:
+            return
+        condition, parameters = f't."{column}" = doomed."key"', []
+        if only is not None:
+            _check_column(name, only[0])
+            condition, parameters = f'{condition} AND t."{only[0]}" = ?', [only[1]]
+        with self._registered({"doomed": doomed}):
+            self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE {condition}', parameters)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file."""

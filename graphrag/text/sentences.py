@@ -27,25 +27,42 @@ _LOOK_BACK = 24  # longer words before a full stop are no abbreviations
 _CJK_STOPS = frozenset("。！？｡")
 _KOREAN_ENDINGS = frozenset("다요죠까네")
 
-_NEVER_END = frozenset(
-    "dr mr mrs ms mx prof st ste gen sen rep gov capt cpt lt col sgt maj cmdr adm rev hon fr pres amb messrs mme mlle "
-    "mt ft vs v cf e.g i.e viz approx ca esp incl resp sir msgr supt atty ed eds trans tr vgl bzw z.b d.h hr frau".split()
+
+def _words(block: str) -> frozenset[str]:
+    return frozenset(block.split())
+
+
+_NEVER_END = _words(
+    """
+    dr mr mrs ms mx prof st ste gen sen rep gov capt cpt lt col sgt maj cmdr adm rev hon fr pres amb
+    messrs mme mlle mt ft vs v cf e.g i.e viz approx ca esp incl resp sir msgr supt atty ed eds trans tr
+    vgl bzw z.b d.h hr frau
+    """
 )
-_BEFORE_NUMBER = frozenset(
-    "no nos nr fig figs vol vols p pp art sec ch chap eq eqs op tab app ver v para r c".split()
+_BEFORE_NUMBER = _words(
+    """
+    no nos nr fig figs vol vols p pp art sec ch chap eq eqs op tab app ver v para r c
+    """
 )
-_MAY_END = frozenset(
-    "inc ltd co corp bros jr sr etc al dept univ assn est ave blvd rd sq ph.d m.d b.a m.a ibid et jan feb mar apr jun "
-    "jul aug sep sept oct nov dec mon tue wed thu fri sat sun a.m p.m b.c a.d u.s u.k u.n e.u".split()
+_MAY_END = _words(
+    """
+    inc ltd co corp bros jr sr etc al dept univ assn est ave blvd rd sq ph.d m.d b.a m.a ibid et jan feb
+    mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun a.m p.m b.c a.d u.s u.k u.n e.u
+    """
 )
-_MONTHS = frozenset(
-    "january february march april may june july august september october november december januar februar märz mai "
-    "juni juli oktober dezember".split()
+_MONTHS = _words(
+    """
+    january february march april may june july august september october november december januar februar
+    märz mai juni juli oktober dezember
+    """
 )
-_STARTERS = frozenset(
-    "the a an this that these those it its he his she her they their we our i you your there here in on at by for from "
-    "with as if when while after before since during although though because but and or however moreover meanwhile "
-    "then thus so such some many most both each all no not one what who where why how do does did is are was were".split()
+_STARTERS = _words(
+    """
+    the a an this that these those it its he his she her they their we our i you your there here in on
+    at by for from with as if when while after before since during although though because but and or
+    however moreover meanwhile then thus so such some many most both each all no not one what who where
+    why how do does did is are was were
+    """
 )
 
 

@@ -1,0 +1,210 @@
+"""The ten lines a user writes.
+
+    rag = GraphRAG.init("project")              # settings.yaml, .env, input/
+    report = rag.index()                        # input/ becomes a graph with summarised communities
+    result = rag.query("Who built the Fram?", method="local")
+    print(result.answer)
+    for citation in result.citations:
+        print(citation.document_title, citation.start_char, citation.text)
+    rag.export("html", "graph.html")
+
+Every method that waits for a model has an ``a…`` twin for use inside a running event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphrag.errors import ConfigError
+from graphrag.project import init_project
+from graphrag.settings import SETTINGS_FILE, Settings, load_settings
+from graphrag.store.layout import Layout
+
+if TYPE_CHECKING:
+    from graphrag.embed.base import Embedder
+    from graphrag.indexing.progress import Progress
+    from graphrag.indexing.report import RunReport
+    from graphrag.indexing.stage import Estimate
+    from graphrag.llm.base import ChatModel
+    from graphrag.query.engine import QueryEngine
+    from graphrag.query.result import QueryResult
+    from graphrag.store.index import Index
+
+
+class GraphRAG:
+    """A project: documents, settings, and the index made from them.
+
+    ``chat_model`` and ``embedder`` replace those that the settings name; ``settings`` are nested
+    plain values that replace those of settings.yaml, such as ``{"chunking": {"size": 600}}``.
+    """
+
+    def __init__(
+        self,
+        root: Path | str = ".",
+        *,
+        settings: dict[str, Any] | None = None,
+        chat_model: ChatModel | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
+        self.layout = Layout(Path(root).resolve())
+        if not (self.layout.root / SETTINGS_FILE).is_file():
+            raise ConfigError(
+                f"{self.layout.root} is not a project: there is no {SETTINGS_FILE}.",
+                hint="Make one with `graphrag init --root ROOT`, or name the right folder with --root.",
+            )
+        self._arguments = settings or {}
+        self._chat_model = chat_model
+        self._embedder = embedder
+        self.settings, self._stages = load_settings(self.layout.root, arguments=self._arguments)
+        self._engine: QueryEngine | None = None
+
+    @classmethod
+    def init(cls, root: Path | str, *, force: bool = False, with_prompts: bool = False, **kwargs: Any) -> GraphRAG:
+        """Make the project folder if there is none and open it."""
+        folder = Path(root)
+        if force or not (folder / SETTINGS_FILE).exists():
+            init_project(folder, force=force, with_prompts=with_prompts)
+        return cls(folder, **kwargs)
+
+    @classmethod
+    def open(cls, root: Path | str = ".", **kwargs: Any) -> GraphRAG:
+        """Open the project at ``root``."""
+        return cls(root, **kwargs)
+
+    # -- indexing ------------------------------------------------------------------------------
+    def index(
+        self,
+        *,
+        method: str | None = None,
+        extraction: Path | str | None = None,
+        retry_failed: bool = False,
+        progress: Progress | None = None,
+    ) -> RunReport:
+        """Bring the index up to date with the input folder and the settings.
+
+        Only what depends on a change is recomputed. ``method`` names a pipeline (``standard``,
+        ``fast``, …); ``extraction`` a recorded extraction to use instead of the input folder.
+
+        Raises:
+            ConfigError, StoreLockedError, LLMError: see their texts; what was done so far is kept.
+        """
+        return asyncio.run(
+            self.aindex(method=method, extraction=extraction, retry_failed=retry_failed, progress=progress)
+        )
+
+    async def aindex(
+        self,
+        *,
+        method: str | None = None,
+        extraction: Path | str | None = None,
+        retry_failed: bool = False,
+        progress: Progress | None = None,
+        stopping: asyncio.Event | None = None,
+    ) -> RunReport:
+        """Do what :meth:`index` does; setting ``stopping`` ends the run at the next safe point."""
+        from graphrag.indexing.runner import run_pipeline
+
+        settings, stages = self._configured(method, extraction)
+        context, models = self._context(settings, progress)
+        try:
+            context.retry_failed = retry_failed
+            if stopping is not None:
+                context.stopping = stopping
+            return await run_pipeline(context, stages)
+        finally:
+            context.store.close()
+            await models.aclose()
+            self._engine = None
+
+    def estimate(self, *, method: str | None = None, extraction: Path | str | None = None) -> dict[str, Estimate]:
+        """Return what an index run would do and cost by stage, before anything is spent.
+
+        Documents are read and cut (in a copy of the store), nothing is asked of a model.
+        """
+        from graphrag.indexing.estimate import estimate
+
+        settings, stages = self._configured(method, extraction)
+        return estimate(self.layout, settings, stages)
+
+    def status(self) -> dict[str, Any]:
+        """Return the report of the last run (empty if there was none)."""
+        from graphrag.indexing.report import read_report
+
+        return read_report(self.layout) or {}
+
+    # -- asking --------------------------------------------------------------------------------
+    def open_index(self) -> Index:
+        """Open the published index.
+
+        Raises:
+            NotIndexedError: nothing was indexed yet.
+        """
+        from graphrag.store.index import Index
+
+        return Index.open(self.layout.root)
+
+    def query(self, question: str, *, method: str = "local", **options: Any) -> QueryResult:
+        """Answer ``question`` by ``method`` (``global``, ``local``, ``basic``)."""
+        return self._query_engine().query(question, method=method, **options)
+
+    async def aquery(self, question: str, *, method: str = "local", **options: Any) -> QueryResult:
+        """Do what :meth:`query` does."""
+        return await self._query_engine().aquery(question, method=method, **options)
+
+    def astream(
+        self, question: str, *, method: str = "local", **options: Any
+    ) -> AsyncIterator[str | QueryResult]:
+        """Yield the answer piece by piece, then the whole result."""
+        return self._query_engine().astream(question, method=method, **options)
+
+    # -- looking -------------------------------------------------------------------------------
+    def export(self, format: str, out: Path | str, **options: Any) -> Path | list[Path]:
+        """Write the graph as ``graphml``, ``gexf``, ``neo4j``, ``jsonld``, ``parquet`` or ``html``; return what was written."""
+        from graphrag.export import export
+
+        return export(self.open_index(), format, Path(out), **options)
+
+    # ------------------------------------------------------------------------------------------
+    def _configured(
+        self, method: str | None, extraction: Path | str | None
+    ) -> tuple[Settings, tuple[str, ...]]:
+        arguments = dict(self._arguments)
+        if extraction is not None:
+            recorded = {"recorded": str(Path(extraction).resolve())}
+            arguments["extraction"] = {**arguments.get("extraction", {}), **recorded}
+            method = method or "recorded"
+        if method is not None:
+            arguments["pipeline"] = method
+        return load_settings(self.layout.root, arguments=arguments)
+
+    def _context(self, settings: Settings, progress: Progress | None) -> tuple[Any, Any]:
+        from graphrag.indexing.models import ProjectModels
+        from graphrag.indexing.progress import NoProgress
+        from graphrag.indexing.stage import StageContext
+        from graphrag.llm.usage import UsageLog
+        from graphrag.store.store import Store
+
+        usage = UsageLog()
+        models = ProjectModels(settings, self.layout, usage, chat=self._chat_model, embedder=self._embedder)
+        store = Store(self.layout.store)
+        return (
+            StageContext(self.layout, settings, store, models, usage, progress or NoProgress()),
+            models,
+        )
+
+    def _query_engine(self) -> QueryEngine:
+        index = self.open_index()
+        if self._engine is None or self._engine.index.generation != index.generation:
+            from graphrag.indexing.models import ProjectModels
+            from graphrag.llm.usage import UsageLog
+            from graphrag.query.engine import QueryEngine
+
+            usage = UsageLog()
+            models = ProjectModels(
+                self.settings, self.layout, usage, chat=self._chat_model, embedder=self._embedder
+            )
+            self._engine = QueryEngine(index, self.settings, models.chat, models.embedder(), self.layout.root)
+        return self._engine

@@ -1,0 +1,160 @@
+"""``graphrag index``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphrag.cli.console import RichProgress, Root, stderr, stdout, words
+
+if TYPE_CHECKING:
+    from graphrag.api import GraphRAG
+    from graphrag.indexing.report import RunReport
+    from graphrag.settings import Prices
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(index)
+
+
+def index(
+    root: Root = Path(),
+    method: Annotated[
+        str | None,
+        typer.Option("--method", "-m", help="Pipeline: standard, fast, embedded, or one of your own."),
+    ] = None,
+    extraction: Annotated[
+        Path | None,
+        typer.Option(help="Recorded extraction (file or folder) to use instead of the input folder.", exists=True),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show calls, tokens and money, and do nothing.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again for text units whose extraction failed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's report as JSON.")] = False,
+) -> None:
+    """Index the input folder; only what depends on a change is done again."""
+    from graphrag.api import GraphRAG
+
+    rag = GraphRAG.open(root)
+    if dry_run:
+        _show_estimate(rag, method, extraction)
+        return
+    report = run_with_progress(rag, method=method, extraction=extraction, retry_failed=retry_failed)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        show_report(report)
+    if report.stopped:
+        stderr().print("Stopped. What was done is kept; run the same command to go on.")
+        raise typer.Exit(130)
+
+
+def run_with_progress(
+    rag: GraphRAG,
+    *,
+    method: str | None = None,
+    extraction: Path | None = None,
+    retry_failed: bool = False,
+) -> RunReport:
+    """Index with bars; the first Ctrl-C finishes what is in flight, the second one leaves at once."""
+
+    async def run(progress: RichProgress) -> RunReport:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.remove_signal_handler(signal.SIGINT)
+            stderr().print("Stopping after the calls in flight … (Ctrl-C again to leave at once)")
+            stopping.set()
+
+        loop.add_signal_handler(signal.SIGINT, stop)
+        try:
+            return await rag.aindex(
+                method=method,
+                extraction=extraction,
+                retry_failed=retry_failed,
+                progress=progress,
+                stopping=stopping,
+            )
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    with RichProgress() as progress:
+        return asyncio.run(run(progress))
+
+
+def show_report(report: RunReport) -> None:
+    """Print the final table: what the index holds, what failed, what it cost."""
+    from rich.table import Table
+
+    counts = report.counts
+    table = Table(title=f"Index ({report.pipeline})", show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(justify="right")
+    for label in ("documents", "text units", "entities", "relationships", "claims", "communities", "reports"):
+        note = ""
+        if label == "text units":
+            note = f" ({counts['text units failed']} failed, {counts['text units empty']} without facts)"
+        if label == "entities":
+            note = f" ({counts['merges']} merges)"
+        table.add_row(label + note, f"{counts[label]:,}")
+    prompt = sum(row.prompt_tokens for row in report.usage)
+    completion = sum(row.completion_tokens for row in report.usage)
+    calls = sum(row.calls for row in report.usage)
+    cached = sum(row.cached_calls for row in report.usage)
+    table.add_row(f"LLM calls ({cached:,} more from the cache)", f"{calls:,}")
+    table.add_row("tokens in / out", f"{prompt:,} / {completion:,}")
+    cost = sum(row.cost for row in report.usage)
+    if cost:
+        table.add_row("cost", f"{cost:.4f}")
+    table.add_row("seconds", f"{report.seconds:.1f}")
+    stdout().print(table)
+    _show_problems(report)
+
+
+def _show_problems(report: RunReport) -> None:
+    for title, rows, place in (
+        ("Not read", report.skipped_inputs, lambda row: row["uri"]),
+        ("Failed", report.failed, lambda row: f"{row['uri']} (text unit {row['ordinal']})"),
+    ):
+        if rows:
+            stdout().print(f"[bold yellow]{title}: {len(rows)}[/bold yellow]")
+            for row in rows[:10]:
+                stdout().print(f"  {place(row)}: {row['reason']}", highlight=False, markup=False)
+            if len(rows) > 10:
+                stdout().print(f"  … and {len(rows) - 10} more: graphrag status", highlight=False)
+
+
+def _show_estimate(rag: GraphRAG, method: str | None, extraction: Path | None) -> None:
+    from rich.table import Table
+
+    estimates = rag.estimate(method=method, extraction=extraction)
+    prices = rag.settings.llm.prices
+    table = Table("stage", title="What a run would do (an estimate)", title_justify="left")
+    for column in ("rows", "LLM calls", "tokens in", "tokens out", "cost"):
+        table.add_column(column, justify="right")
+    total = [0, 0, 0]
+    for name, found in estimates.items():
+        spent = [found.calls, found.prompt_tokens, found.completion_tokens]
+        total = [a + b for a, b in zip(total, spent, strict=True)]
+        table.add_row(words(name), f"{found.rows:,}", *(f"{n:,}" for n in spent), _money(spent, prices))
+    table.add_section()
+    table.add_row("together", "", *(f"{n:,}" for n in total), _money(total, prices))
+    stdout().print(table)
+    if not (prices.prompt or prices.completion):
+        stdout().print("[dim]For money, set llm.prices in settings.yaml (per million tokens).[/dim]")
+
+
+def _money(spent: list[int], prices: Prices) -> str:
+    cost = (spent[1] * prices.prompt + spent[2] * prices.completion) / 1e6
+    return f"{cost:.4f}" if cost else "–"

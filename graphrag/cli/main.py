@@ -1,0 +1,72 @@
+"""The command ``graphrag``: one file per command, heavy imports inside them."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphrag.cli import demo, export, index, init, merges, query, status
+from graphrag.errors import GraphRAGError
+
+app = typer.Typer(
+    name="graphrag",
+    help="Turn a folder of documents into a knowledge graph with summarised communities, and ask it questions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for module in (init, index, query, status, merges, export, demo):
+    module.register(app)
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        from graphrag import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in a sentence, not in a traceback."""
+    _warn_about_namesake()
+    try:
+        app()
+    except GraphRAGError as error:
+        from graphrag.cli.console import stderr
+
+        stderr().print(f"[bold red]Error[/bold red] {error.args[0]}", highlight=False)
+        if error.hint:
+            stderr().print(f"[bold]→[/bold] {error.hint}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. What was done is kept; run the same command to go on.\n")
+        sys.exit(130)
+
+
+def _warn_about_namesake() -> None:
+    """Say when Microsoft's package of the same import name is installed: one overwrites the other."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        found = distribution("graphrag")
+    except PackageNotFoundError:
+        return
+    if Path(str(found.locate_file(""))).exists():
+        warnings.warn(
+            "The distribution 'graphrag' (Microsoft) is installed in the same environment; both own the "
+            "import name 'graphrag'. Use a separate environment for each.",
+            stacklevel=2,
+        )
+
+
+if __name__ == "__main__":
+    main()

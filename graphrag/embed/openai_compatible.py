@@ -1,0 +1,139 @@
+"""Vectors by an endpoint that speaks the OpenAI protocol."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphrag.embed.base import Vectors
+from graphrag.errors import EmbeddingError
+from graphrag.settings import EmbeddingSettings
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+
+class OpenAICompatibleEmbedder:
+    """Embeds by ``/embeddings``, in batches, several in flight at once.
+
+    Failed calls are repeated by the SDK alone (``max_retries``, Retry-After honoured). Vectors are
+    brought to unit length. Blank texts, which endpoints refuse, are sent as one full stop.
+    """
+
+    def __init__(self, settings: EmbeddingSettings) -> None:
+        self._settings = settings
+        self._client: OpenAI | None = None
+        self._lock = threading.Lock()
+        self._dimension: int | None = None
+        self.model_id = f"{settings.model}@{settings.base_url or 'openai'}"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector; the first use embeds one word to learn it."""
+        if self._dimension is None:
+            self._embed_batch(["dimension"])
+        assert self._dimension is not None
+        return self._dimension
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit-length row per text, in order; one call per ``batch_size`` texts."""
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        size = self._settings.batch_size
+        batches = [list(texts[at : at + size]) for at in range(0, len(texts), size)]
+        if len(batches) == 1:
+            return self._embed_batch(batches[0])
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(self._settings.concurrency, len(batches))) as pool:
+            futures = [pool.submit(self._embed_batch, batch) for batch in batches]
+            try:
+                return np.concatenate([future.result() for future in futures])
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _embed_batch(self, texts: list[str]) -> Vectors:
+        import openai
+
+        client = self._opened()
+        try:
+            answer = client.embeddings.create(
+                model=self._settings.model,
+                input=[text if text.strip() else "." for text in texts],
+                encoding_format="float",
+            )
+        except openai.OpenAIError as error:
+            raise _explained(error, self._settings) from error
+        return self._checked(answer.data, len(texts))
+
+    def _checked(self, data: Sequence[object], expected: int) -> Vectors:
+        try:
+            items = sorted(data, key=lambda item: item.index)  # type: ignore[attr-defined]
+            rows = np.asarray([item.embedding for item in items], dtype=np.float32)  # type: ignore[attr-defined]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise EmbeddingError(f"The endpoint's vectors cannot be read: {error}.") from error
+        if rows.ndim != 2 or len(rows) != expected or not rows.shape[1] or not np.isfinite(rows).all():
+            raise EmbeddingError(
+                f"The endpoint answered {expected} texts with vectors of shape {rows.shape}."
+            )
+        with self._lock:
+            if self._dimension is None:
+                self._dimension = int(rows.shape[1])
+        if rows.shape[1] != self._dimension:
+            raise EmbeddingError(
+                f"The endpoint's vectors changed size from {self._dimension} to {rows.shape[1]}.",
+                hint="Is another model served under the same name?",
+            )
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not norms.all():
+            raise EmbeddingError("The endpoint answered with a vector of length zero.")
+        unit: Vectors = (rows / norms).astype(np.float32)
+        return unit
+
+    def _opened(self) -> OpenAI:
+        from openai import OpenAI, OpenAIError
+
+        with self._lock:
+            if self._client is None:
+                # Servers without keys ignore it, but the SDK refuses to start without one.
+                key = self._settings.api_key or ("unused" if self._settings.base_url else None)
+                try:
+                    self._client = OpenAI(
+                        api_key=key, base_url=self._settings.base_url, max_retries=self._settings.max_retries
+                    )
+                except OpenAIError as error:
+                    raise _explained(error, self._settings) from error
+            return self._client
+
+
+def _explained(error: Exception, settings: EmbeddingSettings) -> EmbeddingError:
+    import openai
+
+    where = settings.base_url or "the OpenAI API"
+    if isinstance(error, openai.APIConnectionError):
+        return EmbeddingError(
+            f"{where} did not answer: {error.__cause__ or error}.",
+            hint="Is the server running? Check embedding.base_url.",
+        )
+    if isinstance(error, openai.APIStatusError):
+        hint = {
+            401: "Check embedding.api_key.",
+            403: "Check embedding.api_key and what it may use.",
+            404: f"Check embedding.model ({settings.model!r}) and embedding.base_url.",
+        }.get(error.status_code)
+        return EmbeddingError(f"{where} answered {error.status_code}: {error.message}.", hint=hint)
+    return EmbeddingError(
+        f"{where}: {error}.", hint="Set embedding.api_key (or GRAPHRAG_EMBEDDING__API_KEY)."
+    )

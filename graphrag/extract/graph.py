@@ -1,0 +1,233 @@
+"""Extraction by a language model: entities, relationships and claims of a text unit in one call.
+
+Two wire formats, chosen by measurement (``docs/experiments.md``): ``json`` under a schema for
+endpoints, ``lines`` (one compact line per fact) for small local models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from pydantic import BaseModel
+
+from graphrag.errors import StructuredOutputError
+from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
+from graphrag.extract.grounding import ground
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message
+from graphrag.llm.prompts import render
+from graphrag.settings import ExtractionSettings
+
+PROMPTS = ("extract_graph", "extract_graph_lines", "extract_more", "discover_entity_types")
+_NOTHING = "NONE"
+
+
+class ExtractedEntity(BaseModel):
+    """An entity on the wire."""
+
+    name: str
+    type: str
+    description: str
+
+
+class ExtractedRelationship(BaseModel):
+    """A relationship on the wire."""
+
+    source: str
+    target: str
+    predicate: str
+    description: str
+    strength: float
+
+
+class ExtractedClaim(BaseModel):
+    """A claim on the wire."""
+
+    subject: str
+    object: str
+    type: str
+    status: Literal["TRUE", "FALSE", "SUSPECTED"]
+    start_date: str
+    end_date: str
+    description: str
+    source_text: str
+
+
+class ExtractedGraph(BaseModel):
+    """An answer in the ``json`` format, without claims."""
+
+    entities: list[ExtractedEntity]
+    relationships: list[ExtractedRelationship]
+
+
+class ExtractedGraphWithClaims(ExtractedGraph):
+    """An answer in the ``json`` format."""
+
+    claims: list[ExtractedClaim]
+
+
+class EntityTypes(BaseModel):
+    """Kinds of entities found in a corpus."""
+
+    types: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LlmExtractor:
+    """Asks ``model`` for the facts of a text. ``format`` is ``json`` or ``lines``."""
+
+    model: ChatModel
+    settings: ExtractionSettings
+    format: Literal["json", "lines"]
+    entity_types: tuple[str, ...]
+    project: Path | None = None
+
+    async def extract(self, text: str) -> Extraction:
+        """Return the facts of ``text``: one call, one more if the answer cannot be used, plus gleanings.
+
+        Raises:
+            LLMError: the model did not answer.
+            StructuredOutputError: its answer could not be used, twice.
+        """
+        request = self._request(text)
+        response = await self._ask(request)
+        found = self._parse(response)
+        for _ in range(self.settings.max_gleanings):
+            _, more = render("extract_more", self.project, claims=self.settings.claims)
+            request = replace(
+                request,
+                messages=(*request.messages, Message("assistant", response.text), Message("user", more)),
+            )
+            response = await self._ask(request)
+            extra = self._parse(response)
+            if extra.is_empty:
+                break
+            found = Extraction(
+                found.entities + extra.entities,
+                found.relations + extra.relations,
+                found.claims + extra.claims,
+            )
+        return ground(text, found)
+
+    def _request(self, text: str) -> ChatRequest:
+        prompt = "extract_graph" if self.format == "json" else "extract_graph_lines"
+        system, user = render(
+            prompt, self.project, text=text, entity_types=self.entity_types, claims=self.settings.claims
+        )
+        schema: type[BaseModel] | None = None
+        if self.format == "json":
+            schema = ExtractedGraphWithClaims if self.settings.claims else ExtractedGraph
+        return ChatRequest.of(
+            system, user, task="extract_graph", output=schema, max_tokens=self.settings.max_tokens
+        )
+
+    async def _ask(self, request: ChatRequest) -> ChatResponse:
+        """Ask; an answer in lines that holds no usable line is asked for once more.
+
+        For ``json`` the backend itself has one repair turn.
+        """
+        response = await self.model.complete(request)
+        if self.format == "json" or _usable(response.text):
+            return response
+        again = replace(
+            request,
+            messages=(
+                *request.messages,
+                Message("assistant", response.text),
+                Message("user", "That answer has no line of the required form. Answer with such lines only, or NONE."),
+            ),
+        )
+        response = await self.model.complete(again)
+        if not _usable(response.text):
+            raise StructuredOutputError(
+                f"No line of the answer has the required form; it begins {response.text[:80]!r}.",
+                text=response.text,
+            )
+        return response
+
+    def _parse(self, response: ChatResponse) -> Extraction:
+        if self.format == "lines":
+            return parse_lines(response.text)
+        return from_json(cast(ExtractedGraph, response.parsed))
+
+
+def from_json(graph: ExtractedGraph) -> Extraction:
+    """Turn a ``json`` answer into facts."""
+    claims = graph.claims if isinstance(graph, ExtractedGraphWithClaims) else []
+    return Extraction(
+        tuple(EntityFact(e.name, e.type, e.description) for e in graph.entities),
+        tuple(
+            RelationFact(r.source, r.predicate, r.target, r.description, r.strength)
+            for r in graph.relationships
+        ),
+        tuple(
+            ClaimFact(
+                c.subject,
+                _optional(c.object),
+                c.type,
+                c.status,
+                c.description,
+                c.source_text,
+                _optional(c.start_date),
+                _optional(c.end_date),
+            )
+            for c in claims
+        ),
+    )
+
+
+def parse_lines(text: str) -> Extraction:
+    """Turn a ``lines`` answer into facts; a line that is cut or of no known form is left out."""
+    entities: list[EntityFact] = []
+    relations: list[RelationFact] = []
+    claims: list[ClaimFact] = []
+    for line in text.splitlines():
+        kind, _, rest = line.strip().lstrip("-* ").partition("|")
+        fields = [part.strip() for part in rest.split("|")]
+        if kind.strip() == "E" and len(fields) >= 3:
+            entities.append(EntityFact(fields[0], fields[1], " ".join(fields[2:])))
+        elif kind.strip() == "R" and len(fields) >= 5:
+            relations.append(
+                RelationFact(fields[0], fields[1], fields[2], " ".join(fields[4:]), _number(fields[3]))
+            )
+        elif kind.strip() == "C" and len(fields) >= 8:
+            claims.append(
+                ClaimFact(
+                    fields[0],
+                    _optional(fields[1]),
+                    fields[2],
+                    fields[3].upper(),
+                    " ".join(fields[7:]),
+                    fields[6],
+                    _optional(fields[4]),
+                    _optional(fields[5]),
+                )
+            )
+    return Extraction(tuple(entities), tuple(relations), tuple(claims))
+
+
+async def discover_entity_types(model: ChatModel, texts: list[str], project: Path | None = None) -> tuple[str, ...]:
+    """Ask for the entity types that matter in a sample of ``texts`` (one call); sorted, lower case."""
+    system, user = render("discover_entity_types", project, text="\n\n".join(texts))
+    response = await model.complete(
+        ChatRequest.of(system, user, task="discover_entity_types", output=EntityTypes, max_tokens=300)
+    )
+    found = cast(EntityTypes, response.parsed).types
+    return tuple(sorted({name.strip().lower() for name in found if name.strip()}))
+
+
+def _usable(text: str) -> bool:
+    return text.strip().strip(".").upper() == _NOTHING or not parse_lines(text).is_empty
+
+
+def _optional(value: str) -> str | None:
+    value = value.strip()
+    return None if value.upper() in ("", _NOTHING, "NULL", "N/A", "UNKNOWN") else value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0

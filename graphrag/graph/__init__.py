@@ -1,0 +1,1 @@
+"""The entity graph: building it, its communities, and ranking on it."""

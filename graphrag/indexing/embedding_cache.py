@@ -1,0 +1,85 @@
+"""An embedder that asks the store first: a text is embedded once per model, ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from graphrag.embed.base import Embedder, Vectors
+from graphrag.hashing import text_hash
+from graphrag.indexing.stage import StageContext
+from graphrag.schema import EMBEDDINGS
+
+_BATCH = 1024
+
+
+class StoredEmbedder:
+    """Wraps an embedder; vectors live in the table ``embeddings`` under hash(model, text)."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+        self.model_id = context.models.embedder_id
+        self._inner: Embedder | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._embedder().dimension
+
+    def key(self, text: str) -> str:
+        """Return the row id that the vector of ``text`` has."""
+        return text_hash(f"{self.model_id}\0{text}")
+
+    def missing(self, texts: Sequence[str]) -> list[str]:
+        """Return the distinct texts that have no vector yet, in order of first appearance."""
+        distinct = list(dict.fromkeys(texts))
+        wanted = pa.table({"id": pa.array([self.key(text) for text in distinct], pa.string())})
+        found = self._context.store.sql("SELECT w.id FROM wanted w JOIN embeddings e ON e.id = w.id", wanted=wanted)
+        known = set(found["id"].to_pylist())
+        return [text for text, key in zip(distinct, wanted["id"].to_pylist(), strict=True) if key not in known]
+
+    def ensure(self, texts: Sequence[str]) -> int:
+        """Embed the texts that have no vector, committing batch by batch; return how many."""
+        todo = self.missing(texts)
+        self._context.progress.total(len(todo), "texts")
+        # Texts of like length share a batch, so that little of it is padding.
+        todo.sort(key=lambda text: (len(text), text))
+        for start in range(0, len(todo), _BATCH):
+            if self._context.stopping.is_set():
+                break
+            batch = todo[start : start + _BATCH]
+            vectors = self._embedder().embed(batch)
+            self._context.usage.add_embedding(self.model_id, len(batch))
+            flat = pa.array(vectors.reshape(-1), pa.float32())
+            offsets = pa.array(np.arange(0, vectors.size + 1, vectors.shape[1]), pa.int32())
+            rows = pa.table(
+                {
+                    "id": pa.array([self.key(text) for text in batch], pa.string()),
+                    "model": pa.array([self.model_id] * len(batch), pa.string()),
+                    "vector": pa.ListArray.from_arrays(offsets, flat),
+                },
+                schema=EMBEDDINGS.schema,
+            )
+            self._context.store.append("embeddings", rows)
+            self._context.progress.advance(len(batch))
+        return len(todo)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit-length row per text, in order; embeds only what is not stored."""
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        self.ensure(texts)
+        keys = [self.key(text) for text in texts]
+        wanted = pa.table({"id": pa.array(keys, pa.string()), "place": pa.array(range(len(keys)), pa.int64())})
+        found = self._context.store.sql(
+            "SELECT w.place, e.vector FROM wanted w JOIN embeddings e ON e.id = w.id ORDER BY w.place", wanted=wanted
+        )
+        flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return np.ascontiguousarray(flat, dtype=np.float32).reshape(len(keys), -1)
+
+    def _embedder(self) -> Embedder:
+        if self._inner is None:
+            self._inner = self._context.models.embedder()
+        return self._inner

@@ -1,0 +1,110 @@
+"""What a run did: kept in ``.graphrag/last_run.json``, shown by ``graphrag status``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from graphrag.store.layout import Layout
+from graphrag.store.store import Store
+
+_COUNTED = {
+    "documents": "documents",
+    "text_units": "text units",
+    "entities": "entities",
+    "relationships": "relationships",
+    "claim_mentions": "claims",
+    "predicates": "predicates",
+    "entity_merges": "merges",
+    "communities": "communities",
+    "community_reports": "reports",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One stage of a run. ``peak_rss_mb`` is the process's highest memory use up to its end."""
+
+    name: str
+    ran: bool
+    seconds: float
+    peak_rss_mb: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """Model use by task and model; ``cost`` follows the configured prices."""
+
+    task: str
+    model: str
+    calls: int
+    cached_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did and what the index holds now."""
+
+    pipeline: str
+    stages: tuple[StageRun, ...]
+    counts: dict[str, int]
+    failed: tuple[dict[str, Any], ...] = ()
+    skipped_inputs: tuple[dict[str, Any], ...] = ()
+    usage: tuple[UsageRow, ...] = ()
+    stopped: bool = False
+    generation: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Return the run's duration."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def ran(self) -> tuple[str, ...]:
+        """Return the names of the stages that had work."""
+        return tuple(stage.name for stage in self.stages if stage.ran)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+
+def count_rows(store: Store) -> dict[str, int]:
+    """Return what the store holds, by the words a reader knows."""
+    counts = {label: store.count(name) for name, label in _COUNTED.items()}
+    statuses = store.sql(
+        "SELECT status, count(*) AS n FROM ledger WHERE stage = 'extract_graph' GROUP BY status"
+    ).to_pylist()
+    by_status = {row["status"]: row["n"] for row in statuses}
+    for status in ("done", "empty", "failed"):
+        counts[f"text units {status}"] = by_status.get(status, 0)
+    return counts
+
+
+def failed_rows(store: Store) -> tuple[dict[str, Any], ...]:
+    """Return every row of the ledger that failed, with the document it belongs to."""
+    return tuple(
+        store.sql(
+            """SELECT l.stage, l.row_id, l.reason, l.attempts, d.uri, u.ordinal
+               FROM ledger l LEFT JOIN text_units u ON u.id = l.row_id LEFT JOIN documents d ON d.id = u.document_id
+               WHERE l.status = 'failed' ORDER BY l.stage, d.uri, u.ordinal, l.row_id"""
+        ).to_pylist()
+    )
+
+
+def write_report(layout: Layout, report: RunReport) -> None:
+    """Keep the report of the last run."""
+    layout.last_run.parent.mkdir(parents=True, exist_ok=True)
+    layout.last_run.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_report(layout: Layout) -> dict[str, Any] | None:
+    """Read the report of the last run, None if there was none."""
+    if not layout.last_run.is_file():
+        return None
+    report: dict[str, Any] = json.loads(layout.last_run.read_text(encoding="utf-8"))
+    return report

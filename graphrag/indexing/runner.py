@@ -1,0 +1,111 @@
+"""Run a pipeline: stages in order, those without work skipped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from graphrag.indexing.report import RunReport, StageRun, UsageRow, count_rows, failed_rows, write_report
+from graphrag.indexing.stage import Estimate, Stage, StageContext
+from graphrag.indexing.stages import stage_named
+from graphrag.schema import STAGE_RUNS
+from graphrag.store.store import Store
+
+
+async def run_pipeline(context: StageContext, stage_names: Sequence[str]) -> RunReport:
+    """Run the stages called ``stage_names`` and return what was done.
+
+    A stage whose fingerprint is that of its last completed run is skipped. When the run is asked
+    to stop, rows in flight are finished and kept, and the next run goes on from there.
+    """
+    stages = [stage_named(name) for name in stage_names]
+    runs: list[StageRun] = []
+    stopped = False
+    for stage in stages:
+        if context.stopping.is_set():
+            stopped = True
+            break
+        runs.append(await _run_stage(context, stage))
+    stopped = stopped or context.stopping.is_set()
+    if not stopped:
+        context.store.checkpoint()
+    report = RunReport(
+        pipeline=context.settings.pipeline,
+        stages=tuple(runs),
+        counts=count_rows(context.store),
+        failed=failed_rows(context.store),
+        skipped_inputs=tuple(context.store.table("skipped_inputs").to_pylist()),
+        usage=_usage(context),
+        stopped=stopped,
+        generation=context.layout.output.resolve().name if context.layout.output.is_symlink() else None,
+    )
+    write_report(context.layout, report)
+    return report
+
+
+def estimate_pipeline(context: StageContext, stage_names: Sequence[str]) -> dict[str, Estimate]:
+    """Return what each stage would do, as far as it can be known before the run."""
+    found = {}
+    for name in stage_names:
+        stage = stage_named(name)
+        if stage.estimate is not None:
+            found[name] = stage.estimate(context)
+    return found
+
+
+async def _run_stage(context: StageContext, stage: Stage) -> StageRun:
+    store = context.store
+    begun = time.perf_counter()
+    if not stage.always:
+        before = stage.fingerprint(context)
+        last = store.sql("SELECT fingerprint FROM stage_runs WHERE stage = $1", [stage.name])["fingerprint"]
+        if last.to_pylist() == [before]:
+            context.progress.stage(stage.name, skipped=True)
+            return StageRun(stage.name, ran=False, seconds=time.perf_counter() - begun)
+    context.progress.stage(stage.name)
+    versions = {name: store.version(name) for name in stage.outputs}
+    await stage.run(context)
+    seconds = time.perf_counter() - begun
+    if not context.stopping.is_set() and not (_has_failures(store, stage) and not stage.always):
+        fingerprint = stage.row_fingerprint(context) if stage.always else before
+        row = {"stage": stage.name, "fingerprint": fingerprint, "seconds": seconds}
+        store.upsert("stage_runs", STAGE_RUNS.of([row]))
+    changed = not stage.always or any(store.version(name) != version for name, version in versions.items())
+    context.progress.done(stage.name, seconds)
+    return StageRun(stage.name, ran=changed, seconds=seconds, peak_rss_mb=_peak_rss_mb())
+
+
+def _has_failures(store: Store, stage: Stage) -> bool:
+    """Tell whether rows of ``stage`` failed: it then counts as unfinished, and the next run tries again."""
+    return bool(
+        store.sql("SELECT 1 FROM ledger WHERE stage = $1 AND status = 'failed' LIMIT 1", [stage.name]).num_rows
+    )
+
+
+def _peak_rss_mb() -> float:
+    if sys.platform == "win32":
+        return 0.0  # not measured there
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _usage(context: StageContext) -> tuple[UsageRow, ...]:
+    prices = context.settings.llm.prices
+    rows = []
+    for (task, model), usage in sorted(context.usage.by_task().items()):
+        cost = (usage.prompt_tokens * prices.prompt + usage.completion_tokens * prices.completion) / 1e6
+        rows.append(
+            UsageRow(
+                task,
+                model,
+                usage.calls,
+                usage.cached_calls,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                round(cost, 6),
+            )
+        )
+    return tuple(rows)

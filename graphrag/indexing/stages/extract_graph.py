@@ -1,0 +1,163 @@
+"""Find entities, relations and claims in every text unit: by LLM, or by rules."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from graphrag.errors import ConfigError, LLMError
+from graphrag.extract import graph
+from graphrag.extract.facts import Extraction
+from graphrag.extract.mentions import mention_rows
+from graphrag.hashing import fingerprint
+from graphrag.indexing.rows import RowOutcome, commit, pending, run_rows
+from graphrag.indexing.stage import Estimate, Stage, StageContext
+from graphrag.llm.prompts import render
+from graphrag.settings import Settings
+from graphrag.tokens import approximate_tokens
+
+OWNED = (
+    ("entity_mentions", "text_unit_id"),
+    ("relation_mentions", "text_unit_id"),
+    ("claim_mentions", "text_unit_id"),
+)
+_NLP_BATCH = 256
+_TYPE_SAMPLE = 8  # text units shown to the model when it is to find the entity types
+_COMPLETION_SHARE = 0.6  # completion tokens per prompt token; docs/experiments.md
+
+
+async def run(context: StageContext) -> None:
+    """Extract from the text units that have no answer yet; failures are kept in the ledger."""
+    if context.settings.extraction.method == "nlp":
+        _run_nlp(context)
+    else:
+        await _run_llm(context)
+
+
+def wire_format(settings: Settings) -> Literal["json", "lines"]:
+    """Return the format of the LLM's answer; ``auto`` means what measured best for the provider."""
+    if settings.extraction.format != "auto":
+        return settings.extraction.format
+    return "json" if settings.llm.provider == "openai" else "lines"
+
+
+def _run_nlp(context: StageContext) -> None:
+    from graphrag.extract.nlp import NlpExtractor
+
+    row_fingerprint = STAGE.row_fingerprint(context)
+    units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
+    context.progress.total(units.num_rows, "text units")
+    if not units.num_rows:
+        return
+    extractor = NlpExtractor(context.settings.extraction)
+    for start in range(0, units.num_rows, _NLP_BATCH):
+        if context.stopping.is_set():
+            return
+        rows = units.slice(start, _NLP_BATCH).to_pylist()
+        found = extractor.extract([row["text"] for row in rows])
+        outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
+        commit(context, STAGE.name, row_fingerprint, outcomes)
+        context.progress.advance(len(rows))
+
+
+async def _run_llm(context: StageContext) -> None:
+    settings = context.settings
+    types = await _entity_types(context)
+    row_fingerprint = fingerprint(stage=STAGE.row_fingerprint(context), types=types)
+    units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
+    context.progress.total(units.num_rows, "text units")
+    if not units.num_rows:
+        return
+    extractor = graph.LlmExtractor(
+        context.models.chat(), settings.extraction, wire_format(settings), types, context.layout.root
+    )
+
+    async def extract(row: dict[str, Any]) -> RowOutcome:
+        try:
+            return _outcome(row, await extractor.extract(row["text"]))
+        except LLMError as error:
+            if not error.retryable:
+                raise  # a wrong key or address fails every row alike: stop, and say so
+            return RowOutcome(row["id"], "failed", reason=f"{type(error).__name__}: {error}")
+
+    await run_rows(
+        context, STAGE.name, row_fingerprint, units.to_pylist(), extract, concurrency=settings.llm.concurrency
+    )
+
+
+def _outcome(row: dict[str, Any], found: Extraction) -> RowOutcome:
+    if found.is_empty:
+        return RowOutcome(row["id"], "empty")
+    return RowOutcome(row["id"], "done", rows=mention_rows(row, found))
+
+
+async def _entity_types(context: StageContext) -> tuple[str, ...]:
+    """Return the given entity types, or those found in the corpus once and kept from then on."""
+    given = context.settings.extraction.entity_types
+    if given:
+        return given
+    path = context.layout.work / "entity_types.json"
+    if path.is_file():
+        return tuple(json.loads(path.read_text(encoding="utf-8")))
+    texts = context.store.sql("SELECT text FROM text_units ORDER BY id")["text"].to_pylist()
+    step = max(1, len(texts) // _TYPE_SAMPLE)
+    types = await graph.discover_entity_types(
+        context.models.chat(), [text[:3000] for text in texts[::step][:_TYPE_SAMPLE]], context.layout.root
+    )
+    if not types:
+        raise ConfigError(
+            "The model found no entity types in the corpus.",
+            hint="Name them in settings.yaml under extraction.entity_types.",
+        )
+    path.write_text(json.dumps(types), encoding="utf-8")
+    return types
+
+
+def _extractor(context: StageContext) -> Any:
+    """Return what the row fingerprint must know of the extractor beyond the settings."""
+    if context.settings.extraction.method == "llm":
+        return wire_format(context.settings)
+    from graphrag.extract.nlp import NlpExtractor
+
+    return NlpExtractor(context.settings.extraction).extractor_id
+
+
+def _estimate(context: StageContext) -> Estimate:
+    settings = context.settings
+    units = context.store.sql(
+        "SELECT count(*) AS n, coalesce(sum(n_tokens), 0) AS tokens FROM text_units u "
+        "ANTI JOIN (SELECT row_id FROM ledger WHERE stage = 'extract_graph') l ON l.row_id = u.id"
+    ).to_pylist()[0]
+    if settings.extraction.method == "nlp":
+        return Estimate(rows=units["n"])
+    name = "extract_graph" if wire_format(settings) == "json" else "extract_graph_lines"
+    system, user = render(
+        name, context.layout.root, text="", entity_types=settings.extraction.entity_types,
+        claims=settings.extraction.claims,
+    )
+    overhead = approximate_tokens(system or "") + approximate_tokens(user)
+    calls = 1 + settings.extraction.max_gleanings
+    prompt = units["tokens"] + units["n"] * overhead
+    completion = min(units["n"] * settings.extraction.max_tokens, int(units["tokens"] * _COMPLETION_SHARE))
+    # a gleaning sends everything again, and the first answer with it
+    return Estimate(
+        rows=units["n"],
+        calls=units["n"] * calls,
+        prompt_tokens=prompt * calls + completion * (calls - 1),
+        completion_tokens=completion,
+    )
+
+
+STAGE = Stage(
+    name="extract_graph",
+    version="1",
+    inputs=("text_units",),
+    outputs=("entity_mentions", "relation_mentions", "claim_mentions"),
+    settings=("extraction",),
+    prompts=("extract_graph", "extract_graph_lines", "extract_more"),
+    uses_chat=lambda settings: settings.extraction.method == "llm",
+    run=run,
+    always=True,
+    extra=_extractor,
+    estimate=_estimate,
+)

@@ -1,0 +1,196 @@
+"""Write a report on every community, from the leaves up.
+
+A report's id is the hash of what it is made from. A community whose context has not changed keeps
+its report, whatever else changed in the corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphrag.errors import LLMError
+from graphrag.extract.extractive_reports import (
+    ContextSentence,
+    candidate_sentences,
+    extract_report,
+    extractive_report_key,
+)
+from graphrag.extract.report_context import ChildReport, CommunityRows, build_report_context
+from graphrag.extract.reports import PROMPT, Finding, full_content, report_key, report_row, write_report
+from graphrag.indexing.community_rows import CommunityReader
+from graphrag.indexing.embedding_cache import StoredEmbedder
+from graphrag.indexing.rows import RowOutcome, fail, work
+from graphrag.indexing.stage import Estimate, Stage, StageContext
+from graphrag.llm.prompts import prompt_hash
+from graphrag.schema import COMMUNITY_REPORTS
+from graphrag.settings import Settings
+
+_BATCH = 256  # communities whose sentences are embedded together
+_COMMIT_ROWS = 64
+
+
+async def run(context: StageContext) -> None:
+    """Report on the communities whose context has no report yet; forget those of communities that are gone."""
+    store = context.store
+    communities = store.table("communities").to_pylist()
+    store.delete_where_missing("community_reports", "community_id", "communities")
+    reader = CommunityReader(store)
+    reports = {row["community_id"]: row for row in store.table("community_reports").to_pylist()}
+    context.progress.total(len(communities), "communities")
+    failures: dict[str, str] = {}
+    by_level: dict[int, list[dict[str, Any]]] = {}
+    for community in communities:
+        by_level.setdefault(community["level"], []).append(community)
+    numbers = {community["community"]: community for community in communities}
+    for level in sorted(by_level, reverse=True):
+        here = sorted(by_level[level], key=lambda row: row["community"])
+        written, extractive = [], []
+        for community in here:
+            by_llm = _uses_llm(context.settings) and community["size"] >= context.settings.reports.min_llm_size
+            (written if by_llm else extractive).append(community)
+        children = {
+            community["id"]: _child_reports(community, numbers, reports) for community in written
+        }
+        await _write(context, reader, written, children, reports, failures)
+        _extract(context, reader, extractive, reports)
+    if not context.stopping.is_set():
+        fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
+
+
+async def _write(
+    context: StageContext,
+    reader: CommunityReader,
+    communities: Sequence[dict[str, Any]],
+    children: dict[str, list[ChildReport]],
+    reports: dict[str, dict[str, Any]],
+    failures: dict[str, str],
+) -> None:
+    """Let the model report on ``communities`` (of one level) that have no report on their context."""
+    settings = context.settings.reports
+    todo = []
+    contexts = {}
+    for community in communities:
+        rows = reader.rows(community["entity_ids"], children[community["id"]])
+        built = build_report_context(rows, settings.max_input_tokens)
+        key = report_key(built, settings, prompt_hash(PROMPT, context.layout.root), context.models.chat_id)
+        if reports.get(community["id"], {}).get("id") == key:
+            context.progress.advance()
+            continue
+        contexts[community["id"]] = (key, built)
+        todo.append(community)
+    if not todo:
+        return
+    model = context.models.chat()
+
+    async def write(community: dict[str, Any]) -> RowOutcome:
+        key, built = contexts[community["id"]]
+        try:
+            report = await write_report(built, settings, model, project=context.layout.root)
+        except LLMError as error:
+            if not error.retryable:
+                raise
+            return RowOutcome(community["id"], "failed", reason=f"{type(error).__name__}: {error}")
+        return RowOutcome(community["id"], "done", rows={"community_reports": [report_row(report, key, community["id"])]})
+
+    batch: list[dict[str, Any]] = []
+    try:
+        async for outcome in work(context, todo, write, concurrency=context.settings.llm.concurrency):
+            if outcome.status == "failed":
+                failures[outcome.row_id] = outcome.reason or "unknown"
+                continue
+            batch += outcome.rows["community_reports"]
+            if len(batch) >= _COMMIT_ROWS:
+                _keep(context, batch, reports)
+                batch = []
+    finally:
+        _keep(context, batch, reports)
+
+
+def _extract(
+    context: StageContext,
+    reader: CommunityReader,
+    communities: Sequence[dict[str, Any]],
+    reports: dict[str, dict[str, Any]],
+) -> None:
+    """Put extractive reports together, a batch of communities at a time."""
+    embedder = StoredEmbedder(context)
+    settings = context.settings.reports
+    for start in range(0, len(communities), _BATCH):
+        if context.stopping.is_set():
+            return
+        todo: list[tuple[str, str, CommunityRows, list[ContextSentence]]] = []
+        batch = communities[start : start + _BATCH]
+        for community in batch:
+            rows = reader.rows(community["entity_ids"])
+            sentences = candidate_sentences(reader.sentences(community["entity_ids"]))
+            key = extractive_report_key(rows, sentences, settings, embedder.model_id)
+            if reports.get(community["id"], {}).get("id") != key:
+                todo.append((community["id"], key, rows, sentences))
+        vectors = embedder.embed([one.text for _, _, _, sentences in todo for one in sentences])
+        made, place = [], 0
+        for community_id, key, rows, sentences in todo:
+            report = extract_report(rows, sentences, vectors[place : place + len(sentences)], settings)
+            place += len(sentences)
+            made.append(report_row(report, key, community_id))
+        _keep(context, made, reports)
+        context.progress.advance(len(batch))
+
+
+def _keep(context: StageContext, rows: list[dict[str, Any]], reports: dict[str, dict[str, Any]]) -> None:
+    context.store.upsert("community_reports", COMMUNITY_REPORTS.of(rows))
+    reports.update((row["community_id"], row) for row in rows)
+
+
+def _child_reports(
+    community: dict[str, Any], numbers: dict[int, dict[str, Any]], reports: dict[str, dict[str, Any]]
+) -> list[ChildReport]:
+    found = []
+    for number in community["children"]:
+        child = numbers[number]
+        report = reports.get(child["id"])
+        if report is None:  # it failed: the parent is written from the child's rows instead
+            continue
+        findings = [Finding(one["summary"], one["explanation"]) for one in report["findings"]]
+        content = full_content(report["title"], report["summary"], findings)
+        found.append(
+            ChildReport(report["id"], report["title"], report["summary"], content, tuple(child["entity_ids"]))
+        )
+    return found
+
+
+def _uses_llm(settings: Settings) -> bool:
+    return settings.resolved(settings.reports.method) == "llm"
+
+
+def _estimate(context: StageContext) -> Estimate:
+    """Guess from the text how many communities there will be; docs/benchmarks.md compares it with runs."""
+    tokens = context.store.sql("SELECT coalesce(sum(n_tokens), 0) AS n FROM text_units")["n"].to_pylist()[0]
+    reports = max(1, round(tokens / _TOKENS_PER_REPORT))
+    if not _uses_llm(context.settings):
+        return Estimate(rows=reports)
+    return Estimate(
+        rows=reports,
+        calls=reports,
+        prompt_tokens=reports * min(_PROMPT_PER_REPORT, context.settings.reports.max_input_tokens),
+        completion_tokens=reports * min(_COMPLETION_PER_REPORT, context.settings.reports.max_tokens),
+    )
+
+
+_TOKENS_PER_REPORT = 1100
+_PROMPT_PER_REPORT = 900
+_COMPLETION_PER_REPORT = 450
+
+
+STAGE = Stage(
+    name="report_communities",
+    version="1",
+    inputs=("communities", "entities", "relationships", "predicates", "descriptions", "claim_mentions", "mention_entities"),
+    outputs=("community_reports",),
+    settings=("reports",),
+    prompts=(PROMPT,),
+    uses_chat=_uses_llm,
+    uses_embedder=lambda _: True,
+    run=run,
+    estimate=_estimate,
+)

@@ -1,0 +1,71 @@
+"""Chat models: one protocol, one file per backend, wrappers for cache, limits and usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, Usage, aclose
+from graphrag.llm.fake import FakeChatModel
+from graphrag.llm.limits import LimitedModel
+from graphrag.llm.usage import MeteredModel, UsageLog
+from graphrag.settings import LLMSettings
+
+__all__ = [
+    "ChatModel",
+    "ChatRequest",
+    "ChatResponse",
+    "FakeChatModel",
+    "Message",
+    "Usage",
+    "UsageLog",
+    "aclose",
+    "make_chat_model",
+]
+
+
+def make_chat_model(
+    settings: LLMSettings,
+    *,
+    cache: Path | None = None,
+    usage: UsageLog | None = None,
+    backend: ChatModel | None = None,
+) -> ChatModel:
+    """Return the model that ``settings`` names, inside usage count, cache and limits (from outside in).
+
+    ``cache`` is the file of stored answers, ``backend`` a ready-made model to wrap instead. A local
+    model is loaded at its first use. Close it with :func:`aclose` before the event loop ends.
+
+    Raises:
+        ConfigError: the model's folder is not one, or its package is not installed.
+        MissingExtraError: a package that an adapter or 4 bit needs is not installed.
+    """
+    model: ChatModel = LimitedModel(
+        backend or _backend(settings),
+        settings.concurrency,
+        settings.requests_per_minute,
+        settings.tokens_per_minute,
+    )
+    if cache is not None:
+        from graphrag.llm.cache import CachedModel
+
+        model = CachedModel(model, cache)
+    return model if usage is None else MeteredModel(model, usage)
+
+
+def _backend(settings: LLMSettings) -> ChatModel:
+    if settings.provider == "openai":
+        from graphrag.llm.openai_compatible import OpenAICompatible
+
+        return OpenAICompatible(settings)
+    if settings.provider == "embedded":
+        from graphrag.llm.embedded import embedded_model
+
+        return embedded_model(adapter=settings.adapter, context_window=settings.context_window)
+    from graphrag.llm.local import TransformersModel
+
+    return TransformersModel(
+        settings.model,
+        adapter=settings.adapter,
+        load_in_4bit=settings.load_in_4bit,
+        context_window=settings.context_window,
+    )

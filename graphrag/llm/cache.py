@@ -1,0 +1,184 @@
+"""Answers are kept, so that nothing is paid for twice: one SQLite file, shareable between processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import weakref
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from graphrag.errors import StoreError, StructuredOutputError
+from graphrag.hashing import content_hash
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose
+from graphrag.llm.structured import parse_output
+from graphrag.llm.usage import prompt_tokens
+from graphrag.tokens import approximate_tokens
+
+T = TypeVar("T")
+
+_BUSY_SECONDS = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    task TEXT NOT NULL,
+    text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+
+
+def request_key(request: ChatRequest, model_id: str) -> str:
+    """Hash everything that the answer depends on; the task's name is not part of it."""
+    schema = None if request.output is None else request.output.model_json_schema()
+    return content_hash(
+        model_id,
+        [[message.role, message.content] for message in request.messages],
+        schema,
+        request.grammar,
+        request.max_tokens,
+        request.temperature,
+        request.seed,
+        list(request.stop),
+    )
+
+
+class CachedModel:
+    """Answers from the file at ``path`` what was asked before, and asks ``model`` the rest.
+
+    An answer is committed before it is returned: a process that is killed afterwards finds it again.
+    A stored answer is validated like a fresh one; one that does not validate is asked for anew.
+    Failures are not stored. Several processes may share the file (write-ahead log).
+    """
+
+    def __init__(self, model: ChatModel, path: Path) -> None:
+        self._model = model
+        self._file = _AnswerFile(path)
+
+    @property
+    def model_id(self) -> str:
+        """Name of model and weights."""
+        return self._model.model_id
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        """Answer one request, from the file if it is there."""
+        key = request_key(request, self.model_id)
+        stored = await self._file.run(lambda file: file.read(key))
+        if stored is not None:
+            try:
+                parsed = None if request.output is None else parse_output(stored.text, request.output)
+            except StructuredOutputError:
+                stored = None
+            else:
+                return replace(stored, parsed=parsed, usage=Usage(cached_calls=1), cached=True)
+        response = await self._model.complete(request)
+        await self._file.run(lambda file: file.write(key, self.model_id, request.task, response))
+        return response
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
+        """Yield a stored answer in one piece, or a fresh one as it is made; only a whole one is stored."""
+        key = request_key(request, self.model_id)
+        stored = await self._file.run(lambda file: file.read(key))
+        if stored is not None:
+            yield stored.text
+            return
+        pieces: list[str] = []
+        async for piece in self._model.stream(request):
+            pieces.append(piece)
+            yield piece
+        text = "".join(pieces)
+        usage = Usage(1, 0, prompt_tokens(request), approximate_tokens(text))
+        response = ChatResponse(text=text, usage=usage)
+        await self._file.run(lambda file: file.write(key, self.model_id, request.task, response))
+
+    async def aclose(self) -> None:
+        """Close the file and the model behind; a later call opens them again."""
+        await self._file.close()
+        await aclose(self._model)
+
+
+class _Connection:
+    """The file, open in the one thread that works on it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            # WAL with synchronous=NORMAL: a commit survives the death of the process (not of the machine's
+            # power) and costs tens of microseconds.
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(_SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"The cache {path} cannot be opened: {error}.",
+                hint="Delete the file if it is damaged; only paid answers are lost with it.",
+            ) from error
+
+    def read(self, key: str) -> ChatResponse | None:
+        row = self._db.execute(
+            "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers WHERE key = ?", (key,)
+        ).fetchone()
+        if row is None:
+            return None
+        return ChatResponse(text=row[0], finish_reason=row[1], usage=Usage(1, 0, row[2], row[3]))
+
+    def write(self, key: str, model_id: str, task: str, response: ChatResponse) -> None:
+        usage = response.usage
+        self._db.execute(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                key,
+                model_id,
+                task,
+                response.text,
+                response.finish_reason,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+            ),
+        )
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class _AnswerFile:
+    """Runs work on the file in a thread of its own, for a lock held elsewhere must not stop the loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._executor: ThreadPoolExecutor | None = None
+        self._open: list[_Connection] = []
+        weakref.finalize(self, _close_all, self._open)
+
+    async def run(self, work: Callable[[_Connection], T]) -> T:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="graphrag-cache")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, work)
+
+    def _call(self, work: Callable[[_Connection], T]) -> T:
+        if not self._open:
+            self._open.append(_Connection(self._path))
+        try:
+            return work(self._open[0])
+        except sqlite3.Error as error:
+            raise StoreError(f"The cache {self._path} cannot be used: {error}.") from error
+
+    async def close(self) -> None:
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await asyncio.get_running_loop().run_in_executor(executor, _close_all, self._open)
+            executor.shutdown()
+
+
+def _close_all(connections: list[_Connection]) -> None:
+    while connections:
+        connections.pop().close()

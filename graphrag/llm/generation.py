@@ -1,0 +1,403 @@
+"""Generate with a transformers model so that an answer does not depend on what else is in the batch.
+
+Floating-point sums depend on the shapes of the matrices, and the shapes of a usual batch depend on its
+other members: longer neighbours, fewer neighbours, another rounding, another token. Here
+
+* each prompt is read alone, without padding;
+* answers are decoded in batches of one fixed number of rows (free rows repeat the first);
+* a row's cache is padded to a width that depends on its own prompt only, and rows of different
+  widths are not mixed.
+
+So every operation on a row has the same shapes whoever its neighbours are. ``tests/llm``
+checks on the embedded model that the answers are equal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphrag.errors import ConfigError, LLMError, MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
+
+    Layers = list[tuple[torch.Tensor, torch.Tensor]]
+
+WIDTH_STEP = 256
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """One answer: what is asked, and what has been made of it so far."""
+
+    prompt: list[int]
+    max_tokens: int
+    grammar: str | None = None
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    on_text: Callable[[str], None] | None = None
+    wanted: Callable[[], bool] = field(default=lambda: True)
+    tokens: list[int] = field(default_factory=list)
+    text: str = ""
+    finish_reason: str | None = None
+
+    @property
+    def width(self) -> int:
+        """Return the padded length of the prompt's cache."""
+        return -(-len(self.prompt) // WIDTH_STEP) * WIDTH_STEP
+
+
+class Generator:
+    """A model with its tokenizer, in memory. Not thread-safe: one thread at a time."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, rows: int) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.rows = rows
+        ends = model.generation_config.eos_token_id
+        self.ends = frozenset([ends] if isinstance(ends, int) else ends or [tokenizer.eos_token_id])
+        # With a frozen matrix the last layer's product takes a slow path on CPUs (1.7x, measured at 16 rows).
+        if model.device.type == "cpu":
+            model.get_output_embeddings().weight.requires_grad_(True)
+        self._grammars: Any = None
+
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Return the tokens of a conversation as the model's template writes it."""
+        turns = [{"role": role, "content": content} for role, content in messages]
+        if self.tokenizer.chat_template is None:
+            text = "\n\n".join(content for _, content in messages) + "\n"
+            return list(self.tokenizer(text)["input_ids"])
+        return list(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"])
+
+    def run(self, batch: Sequence[Generation]) -> None:
+        """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers of one width.
+
+        Raises:
+            LLMError: a grammar is wrong.
+        """
+        import torch
+
+        matchers = [self._matcher(generation.grammar) for generation in batch]
+        decoders = [_TextDecoder(self.tokenizer) for _ in batch]
+        dice = [np.random.default_rng([generation.seed, *generation.prompt[-32:]]) for generation in batch]
+        steps = max(generation.max_tokens for generation in batch)
+        with torch.no_grad():
+            rows = _Rows(
+                self.model, [self._prefill(g.prompt) for g in batch], self.rows, batch[0].width, steps
+            )
+            for step in range(steps):
+                logits = rows.logits[: len(batch)].float().cpu().numpy()
+                following = [0] * self.rows
+                for row, generation in enumerate(batch):
+                    if generation.finish_reason is None:
+                        values = logits[row]
+                        if matchers[row] is not None:
+                            values = np.where(_allowed(matchers[row], len(values)), values, -np.inf)
+                        following[row] = _choose(values, generation.temperature, dice[row])
+                        self._take(generation, following[row], matchers[row], decoders[row])
+                if step == steps - 1 or all(g.finish_reason or not g.wanted() for g in batch):
+                    break
+                rows.feed(following)
+        for generation, decoder in zip(batch, decoders, strict=True):
+            _finish(generation, decoder)
+
+    def score(self, prompt: list[int], continuations: Sequence[list[int]]) -> list[float]:
+        """Return the log-likelihood (natural, summed over tokens) of each continuation after ``prompt``."""
+        import torch
+        from transformers import DynamicCache
+
+        scores = []
+        with torch.no_grad():
+            last, layers = self._prefill(prompt)
+            for continuation in continuations:
+                cache = DynamicCache(config=self.model.config)
+                for number, (keys, values) in enumerate(layers):
+                    cache.update(keys, values, number)
+                rows = last[None]
+                if len(continuation) > 1:
+                    ids = torch.tensor([continuation[:-1]], device=self.model.device)
+                    more = self.model(input_ids=ids, past_key_values=cache, use_cache=True).logits[0]
+                    rows = torch.cat([rows, more])
+                chances = torch.log_softmax(rows.double(), dim=-1)[: len(continuation)]
+                picked = chances[
+                    torch.arange(len(continuation)), torch.tensor(continuation, dtype=torch.long)
+                ]
+                scores.append(float(picked.sum()))
+        return scores
+
+    def _prefill(self, prompt: list[int]) -> tuple[torch.Tensor, Layers]:
+        import torch
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        ids = torch.tensor([prompt], device=self.model.device)
+        output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return output.logits[0, -1], [(layer.keys, layer.values) for layer in cache.layers]
+
+    def _take(self, generation: Generation, token: int, matcher: Any, decoder: _TextDecoder) -> None:
+        """Append ``token`` to an answer, or end it."""
+        if token in self.ends:
+            generation.finish_reason = "stop"
+            return
+        generation.tokens.append(token)
+        decoder.add(token)
+        if matcher is not None:
+            if not matcher.consume_token(token):
+                raise LLMError(f"The grammar stopped the answer: {matcher.get_error()}")
+            if matcher.is_stopped():
+                generation.finish_reason = "stop"
+        if any(stop in decoder.text for stop in generation.stop):
+            generation.finish_reason = "stop"
+        elif generation.finish_reason is None and len(generation.tokens) >= generation.max_tokens:
+            generation.finish_reason = "length"
+        # With stop texts, a piece may turn out to be the beginning of one: then all comes at the end.
+        if generation.on_text is not None and not generation.stop:
+            _show(generation, decoder.text)
+
+    def _matcher(self, grammar: str | None) -> Any:
+        if grammar is None:
+            return None
+        from llguidance import LLMatcher
+        from llguidance.hf import from_tokenizer
+
+        if self._grammars is None:
+            self._grammars = from_tokenizer(
+                self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=sorted(self.ends)
+            )
+        matcher = LLMatcher(self._grammars, grammar)
+        if matcher.is_error():
+            raise LLMError(f"The grammar of the answer cannot be used: {matcher.get_error()}")
+        return matcher
+
+
+class _Rows:
+    """The answers being decoded: caches side by side, the last logits, and what masks the padding."""
+
+    def __init__(
+        self, model: Any, prompts: list[tuple[torch.Tensor, Layers]], rows: int, width: int, steps: int
+    ) -> None:
+        import torch
+        from transformers import DynamicCache
+
+        filled = prompts + [prompts[0]] * (rows - len(prompts))
+        self._model = model
+        self._at = width
+        self._cache = DynamicCache(config=model.config)
+        for number in range(len(filled[0][1])):
+            keys, values = (_padded([layers[number][kind] for _, layers in filled], width) for kind in (0, 1))
+            self._cache.update(keys, values, number)
+        lengths = [layers[0][0].shape[2] for _, layers in filled]
+        self._positions = torch.tensor(lengths, device=model.device)[:, None]
+        self._mask = torch.ones((rows, width + steps), dtype=torch.long, device=model.device)
+        for row, length in enumerate(lengths):
+            self._mask[row, : width - length] = 0
+        self.logits = torch.stack([last for last, _ in filled])
+
+    def feed(self, tokens: list[int]) -> None:
+        """Read one token per row."""
+        import torch
+
+        self._at += 1
+        self.logits = self._model(
+            input_ids=torch.tensor(tokens, device=self._model.device)[:, None],
+            attention_mask=self._mask[:, : self._at],
+            position_ids=self._positions,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).logits[:, -1]
+        self._positions = self._positions + 1
+
+
+def _padded(parts: list[torch.Tensor], width: int) -> torch.Tensor:
+    """Put caches of shape (1, heads, n, size) together, padded on the left to ``width``."""
+    _, heads, _, size = parts[0].shape
+    joined = parts[0].new_zeros((len(parts), heads, width, size))
+    for row, part in enumerate(parts):
+        joined[row, :, width - part.shape[2] :] = part[0]
+    return joined
+
+
+class _TextDecoder:
+    """Turns tokens into text as they come, holding back bytes that do not make a character yet."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._done: list[str] = []
+        self._open: list[int] = []
+        self.text = ""
+
+    def add(self, token: int) -> None:
+        self._open.append(token)
+        piece = self._decode()
+        if not piece.endswith("\ufffd") or len(self._open) > 8:
+            self._done.append(piece)
+            self.text += piece
+            self._open.clear()
+
+    def flush(self) -> str:
+        if self._open:
+            self.text += self._decode()
+            self._open.clear()
+        return self.text
+
+    def _decode(self) -> str:
+        return str(self._tokenizer.decode(self._open, skip_special_tokens=True))
+
+
+def _show(generation: Generation, text: str) -> None:
+    new = text[len(generation.text) :]
+    generation.text = text
+    if new and generation.on_text is not None:
+        generation.on_text(new)
+
+
+def _finish(generation: Generation, decoder: _TextDecoder) -> None:
+    text = decoder.flush()
+    cuts = [at for at in (text.find(stop) for stop in generation.stop) if at != -1]
+    _show(generation, text[: min(cuts)] if cuts else text)
+    generation.finish_reason = generation.finish_reason or "length"
+
+
+def _allowed(matcher: Any, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+
+    mask = allocate_token_bitmask(1, size)
+    fill_next_token_bitmask(matcher, mask)
+    if matcher.is_error():
+        raise LLMError(f"The grammar stopped the answer: {matcher.get_error()}")
+    return np.unpackbits(mask[0].view(np.uint8), bitorder="little")[:size].astype(np.bool_)
+
+
+def json_grammar(schema: dict[str, Any]) -> str:
+    """Return the grammar of minified JSON that follows ``schema``."""
+    from llguidance import LLMatcher
+
+    return str(
+        LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_flexible": False})
+    )
+
+
+def lark_grammar(lark: str) -> str:
+    """Return the grammar that a Lark text (llguidance's dialect) describes."""
+    from llguidance import LLMatcher
+
+    return str(LLMatcher.grammar_from_lark(lark))
+
+
+def _choose(
+    logits: np.ndarray[Any, np.dtype[np.float32]], temperature: float, generator: np.random.Generator
+) -> int:
+    if temperature <= 0:
+        return int(logits.argmax())
+    scaled = logits.astype(np.float64) / temperature
+    chances = np.exp(scaled - scaled.max())
+    cumulative = np.cumsum(chances)
+    return int(np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right"))
+
+
+def load_generator(
+    source: str,
+    *,
+    adapter: str | None = None,
+    load_in_4bit: bool = False,
+    dtype: torch.dtype | None = None,
+    rows: int | None = None,
+) -> Generator:
+    """Load tokenizer, model and adapter from a folder or from the hub.
+
+    An adapter is merged into the weights, except into 4-bit ones (a merge is lost in their rounding).
+
+    Raises:
+        ConfigError: it cannot be loaded.
+        MissingExtraError: peft or bitsandbytes is needed and not installed.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    on_gpu = torch.cuda.is_available()
+    dtype = dtype or default_dtype()
+    options: dict[str, Any] = {"dtype": dtype}
+    if load_in_4bit:
+        options["quantization_config"] = _four_bit(dtype)
+    with quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model = AutoModelForCausalLM.from_pretrained(source, **options)
+        except (OSError, ValueError, ImportError) as error:
+            raise ConfigError(
+                f"The language model {source!r} could not be loaded: {error}.",
+                hint="llm.model is a folder, or a name on the Hugging Face hub (needs the network once).",
+            ) from error
+        if adapter is not None:
+            model = _with_adapter(model, adapter, merge=not load_in_4bit)
+    if on_gpu and not load_in_4bit:
+        model = model.to("cuda")
+    return Generator(model.eval(), tokenizer, rows=rows or (32 if on_gpu else 8))
+
+
+def default_dtype() -> torch.dtype:
+    """Return bfloat16 where it is computed in hardware (GPU, AVX512-BF16), else float32."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.bfloat16
+    flags = Path("/proc/cpuinfo")
+    if flags.is_file() and "avx512_bf16" in flags.read_text(encoding="utf-8", errors="replace"):
+        return torch.bfloat16
+    return torch.float32
+
+
+class quiet_transformers:  # noqa: N801 - used like a function
+    """Hide the progress bars of transformers for a while."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._shown = logging.is_progress_bar_enabled()
+        self._level = logging.get_verbosity()
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+
+    def __exit__(self, *error: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._level)
+        if self._shown:
+            logging.enable_progress_bar()
+
+
+def _four_bit(dtype: torch.dtype) -> Any:
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise MissingExtraError("Loading a model in 4 bit", "bitsandbytes", "tune")
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _with_adapter(model: Any, adapter: str, *, merge: bool) -> Any:
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise MissingExtraError("An adapter", "peft", "tune") from None
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The adapter {adapter!r} could not be loaded: {error}.",
+            hint="llm.adapter is a folder with adapter_config.json and adapter_model.safetensors.",
+        ) from error
+    return adapted.merge_and_unload() if merge else adapted

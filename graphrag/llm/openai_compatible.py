@@ -1,0 +1,201 @@
+"""A chat model behind any endpoint that speaks the OpenAI protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from graphrag.errors import ConfigError, LLMError
+from graphrag.llm.base import ChatRequest, ChatResponse, Message, Usage
+from graphrag.llm.structured import ask_validated, schema_instruction, strict_schema
+from graphrag.llm.usage import prompt_tokens
+from graphrag.settings import LLMSettings
+from graphrag.tokens import approximate_tokens
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+# Some models refuse these (reasoning models a temperature, some gateways a seed): left out once refused.
+_OPTIONAL = frozenset({"temperature", "seed", "stop", "max_tokens", "max_completion_tokens"})
+
+
+class OpenAICompatible:
+    """Asks an endpoint: OpenAI, vLLM, SGLang, llama.cpp, Ollama, or a gateway.
+
+    One client per event loop; :meth:`aclose` closes that of the running loop and belongs before its
+    end. The SDK repeats failed calls (``max_retries``, exponential, Retry-After honoured), nothing
+    else does. Answers with a schema are asked for as ``json_schema`` or, with ``structured_output`` off,
+    in the prompt, and cost a second call when the first does not validate.
+    """
+
+    def __init__(self, settings: LLMSettings) -> None:
+        self._settings = settings
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._refused: set[str] = set()
+        self.model_id = f"{settings.model}@{settings.base_url or 'openai'}"
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        """Answer one request; one call, two where an answer with a schema needs repair."""
+        if request.output is not None and not self._settings.structured_output:
+            request = replace(request, messages=_with_schema(request))
+        return await ask_validated(request, self._ask)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
+        """Yield the answer's text as the endpoint sends it."""
+        import openai
+
+        pieces = await self._create(request, stream=True)
+        try:
+            async for chunk in pieces:
+                if chunk.choices and chunk.choices[0].delta.content:
+                    yield chunk.choices[0].delta.content
+        except openai.OpenAIError as error:
+            raise explain(error, self._settings) from error
+        finally:
+            await pieces.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.close()
+
+    async def _ask(self, request: ChatRequest) -> ChatResponse:
+        answer = await self._create(request, stream=False)
+        choices = getattr(answer, "choices", None)
+        if not choices:
+            raise LLMError(f"{self._where()} answered without a choice.", retryable=True)
+        message = choices[0].message
+        if getattr(message, "refusal", None):
+            raise LLMError(f"The model refused to answer: {message.refusal}")
+        text = message.content or ""
+        finish = "length" if choices[0].finish_reason == "length" else "stop"
+        if not text and finish == "stop":
+            raise LLMError(f"{self._where()} gave an empty answer.", retryable=True)
+        counted = getattr(answer, "usage", None)
+        usage = Usage(
+            calls=1,
+            prompt_tokens=getattr(counted, "prompt_tokens", None) or prompt_tokens(request),
+            completion_tokens=getattr(counted, "completion_tokens", None) or approximate_tokens(text),
+        )
+        return ChatResponse(text=text, usage=usage, finish_reason=finish)
+
+    async def _create(self, request: ChatRequest, *, stream: bool) -> Any:
+        import openai
+
+        client = self._client()
+        arguments = self._arguments(request)
+        while True:
+            kept = {key: value for key, value in arguments.items() if key not in self._refused}
+            try:
+                return await client.chat.completions.create(stream=stream, **kept)
+            except openai.BadRequestError as error:
+                if error.param not in _OPTIONAL & kept.keys():
+                    raise explain(error, self._settings) from error
+                self._refused.add(str(error.param))
+            except (openai.OpenAIError, ValueError) as error:  # ValueError: a 200 whose body is not JSON
+                raise explain(error, self._settings) from error
+
+    def _arguments(self, request: ChatRequest) -> dict[str, Any]:
+        # OpenAI's own newer models know only the second name, most other servers only the first.
+        limit = "max_tokens" if self._settings.base_url else "max_completion_tokens"
+        arguments: dict[str, Any] = {
+            "model": self._settings.model,
+            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "temperature": request.temperature,
+            "seed": request.seed,
+            limit: request.max_tokens,
+        }
+        if request.stop:
+            arguments["stop"] = list(request.stop)
+        if request.output is not None and self._settings.structured_output:
+            arguments["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": request.output.__name__,
+                    "schema": strict_schema(request.output),
+                    "strict": True,
+                },
+            }
+        return arguments
+
+    def _client(self) -> AsyncOpenAI:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = _new_client(self._settings)
+        return client
+
+    def _where(self) -> str:
+        return self._settings.base_url or "The OpenAI API"
+
+
+def _new_client(settings: LLMSettings) -> AsyncOpenAI:
+    import openai
+
+    # Servers without keys ignore it, but the SDK refuses to start without one.
+    key = settings.api_key or ("unused" if settings.base_url else None)
+    try:
+        return openai.AsyncOpenAI(
+            api_key=key,
+            base_url=settings.base_url,
+            max_retries=settings.max_retries,
+            timeout=settings.timeout,
+        )
+    except openai.OpenAIError as error:
+        raise ConfigError(
+            f"The endpoint cannot be used: {error}",
+            hint="Put llm.api_key: ${GRAPHRAG_API_KEY} into settings.yaml and the key into .env.",
+        ) from error
+
+
+def _with_schema(request: ChatRequest) -> tuple[Message, ...]:
+    assert request.output is not None
+    *before, last = request.messages
+    return (*before, Message(last.role, f"{last.content}\n\n{schema_instruction(request.output)}"))
+
+
+def explain(error: Exception, settings: LLMSettings) -> LLMError:
+    """Turn an error of the SDK into one that says what to do."""
+    import openai
+
+    where = settings.base_url or "The OpenAI API"
+    if isinstance(error, openai.APITimeoutError):
+        return LLMError(
+            f"{where} did not answer within {settings.timeout:g} seconds.",
+            hint="Raise llm.timeout, or lower llm.concurrency.",
+            retryable=True,
+        )
+    if isinstance(error, openai.APIConnectionError):
+        return LLMError(
+            f"{where} cannot be reached: {error.__cause__ or error}.",
+            hint="Is the server running? Check llm.base_url.",
+            retryable=True,
+        )
+    if not isinstance(error, openai.APIStatusError):
+        return LLMError(f"{where} gave an answer that cannot be read: {error}.", retryable=True)
+    status = error.status_code
+    said = str(error.message).rstrip(".")
+    quota = error.code == "insufficient_quota"
+    hints = {
+        400: "If it knows no json_schema, set llm.structured_output: false."
+        if "response_format" in said or "json_schema" in said
+        else None,
+        401: "Check llm.api_key (GRAPHRAG_API_KEY in .env).",
+        402: "The account needs credit.",
+        403: "Check llm.api_key and what it may use.",
+        404: f"Check llm.model ({settings.model!r}) and llm.base_url (it usually ends in /v1).",
+        429: "The account has no quota left."
+        if quota
+        else "Lower llm.concurrency, or set llm.requests_per_minute and llm.tokens_per_minute.",
+    }
+    return LLMError(
+        f"{where} answered {status}: {said}.",
+        hint=hints.get(status),
+        retryable=(status in (408, 409, 429) and not quota) or status >= 500,
+    )

@@ -1,0 +1,140 @@
+"""From a pydantic model to the schema an endpoint takes, and from its text back to the model."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from graphrag.errors import StructuredOutputError
+from graphrag.llm.base import ChatRequest, ChatResponse, Message
+
+Ask = Callable[[ChatRequest], Awaitable[ChatResponse]]
+
+_SHOWN = 300
+
+
+def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of ``model`` in the strict form: closed objects, every key required.
+
+    Strict mode of endpoints has no optional keys: a field with a default must be able to say
+    "nothing" by its value (``None``, an empty list). Defaults and titles are left out.
+    """
+    schema = copy.deepcopy(model.model_json_schema())
+    _tighten(schema)
+    return schema
+
+
+def schema_instruction(model: type[BaseModel]) -> str:
+    """Return the sentence that asks for JSON of ``model``, for endpoints without ``json_schema``."""
+    schema = json.dumps(strict_schema(model), separators=(",", ":"), ensure_ascii=False)
+    return f"Answer with one JSON object and nothing else. It must follow this JSON schema:\n{schema}"
+
+
+def parse_output(text: str, model: type[BaseModel]) -> BaseModel:
+    """Validate an answer against ``model``; text and fences around the JSON object are passed over.
+
+    Raises:
+        StructuredOutputError: no JSON object in ``text`` validates; the message names the first
+            three reasons.
+    """
+    problem = "it holds no JSON object"
+    for value in _objects(text):
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            problem = _explain(error)
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    raise StructuredOutputError(
+        f"The answer is not a valid {model.__name__}: {problem}. It began: {shown!r}.", text=text
+    )
+
+
+def _objects(text: str) -> list[Any]:
+    """Return the JSON objects in ``text`` in order: each is read where a brace opens outside of the last."""
+    decoder = json.JSONDecoder()
+    found = []
+    at = text.find("{")
+    while at != -1:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (json.JSONDecodeError, RecursionError):
+            end = at + 1
+        else:
+            found.append(value)
+        at = text.find("{", end)
+    return found
+
+
+def _explain(error: ValidationError) -> str:
+    reasons = []
+    for item in error.errors(include_url=False)[:3]:
+        path = ".".join(str(part) for part in item["loc"]) or "the object"
+        reasons.append(f"{path}: {item['msg']}")
+    return "; ".join(reasons)
+
+
+def _tighten(node: Any) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _tighten(item)
+        return
+    if not isinstance(node, dict):
+        return
+    properties = node.get("properties")
+    if isinstance(properties, dict):
+        node["additionalProperties"] = False
+        node["required"] = list(properties)
+        for child in properties.values():
+            _tighten(child)
+    if isinstance(node.get("title"), str):
+        del node["title"]
+    node.pop("default", None)
+    for key, child in node.items():
+        if key == "$defs":
+            for definition in child.values():
+                _tighten(definition)
+        elif key != "properties":
+            _tighten(child)
+
+
+async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
+    """Ask, validate the answer, and ask once more with the reasons when it does not validate.
+
+    Costs one call, or two. The usage returned is that of both.
+
+    Raises:
+        StructuredOutputError: the second answer does not validate either, or an answer was cut at
+            ``max_tokens`` (asking again would be cut again).
+    """
+    response = await ask(request)
+    if request.output is None:
+        return response
+    try:
+        return _validated(response, request)
+    except StructuredOutputError as error:
+        if response.finish_reason == "length":
+            raise
+        turns = (
+            *request.messages,
+            Message("assistant", response.text),
+            Message("user", f"{error} Answer again with the corrected JSON object and nothing else."),
+        )
+    second = await ask(replace(request, messages=turns))
+    second = replace(second, usage=response.usage + second.usage)
+    return _validated(second, request)
+
+
+def _validated(response: ChatResponse, request: ChatRequest) -> ChatResponse:
+    assert request.output is not None
+    if response.finish_reason == "length":
+        raise StructuredOutputError(
+            f"The answer was cut at {request.max_tokens} tokens before its JSON was complete.",
+            text=response.text,
+            hint="Raise max_tokens, or make the text units smaller.",
+        )
+    return replace(response, parsed=parse_output(response.text, request.output))

@@ -1,0 +1,150 @@
+"""The query engine: one question in, one checked answer out."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from graphrag.embed.base import Embedder
+from graphrag.errors import QueryError
+from graphrag.llm.base import ChatModel
+from graphrag.query.answer import no_model
+from graphrag.query.basic import answer_basic
+from graphrag.query.global_ import answer_global
+from graphrag.query.graph_view import GraphView
+from graphrag.query.local import answer_local
+from graphrag.query.question import Question
+from graphrag.query.result import QueryResult
+from graphrag.query.selection import ReportTree
+from graphrag.retrieve.base import Retriever
+from graphrag.retrieve.bm25 import BM25Retriever
+from graphrag.retrieve.dense import DenseRetriever, check_embedder
+from graphrag.retrieve.hybrid import HybridRetriever
+from graphrag.settings import QuerySettings, Settings
+from graphrag.store.index import Index
+
+Method = Callable[[Question], AsyncIterator[str]]
+METHODS: Mapping[str, Method] = {"basic": answer_basic, "global": answer_global, "local": answer_local}
+
+
+class QueryEngine:
+    """Answers questions from one published index.
+
+    ``root`` is the project whose ``prompts/`` replace the shipped ones. Without a chat model only
+    extractive answers can be given; without an embedder passages are found by words. One engine
+    may serve any number of questions at once.
+
+    Raises:
+        QueryError: the index was made with another embedder.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        settings: Settings,
+        chat_model: ChatModel | None = None,
+        embedder: Embedder | None = None,
+        *,
+        root: Path | None = None,
+    ) -> None:
+        if embedder is not None and index.embedding_model is not None:
+            check_embedder(index, embedder)
+        self.index = index
+        self.settings = settings
+        self.chat_model = chat_model
+        self.embedder = embedder
+        self.root = root
+        self.view = GraphView(index)
+        self.reports = ReportTree(index)
+
+    async def aquery(self, question: str, method: str = "local", **overrides: Any) -> QueryResult:
+        """Answer ``question``.
+
+        ``method`` is ``basic`` (passages), ``local`` (entities and what surrounds them) or
+        ``global`` (community reports). ``overrides`` are fields of the ``query`` section of the
+        settings; its own ``method`` (``llm`` or ``extractive``) is called ``mode`` here. LLM calls: none
+        when extractive; one for basic and local; for global one per batch (at most
+        ``max_map_calls``), one more, and at most ``max_rating_calls``.
+
+        Raises:
+            QueryError: the question, method, an override or the level cannot be used.
+            LLMError: the model did not answer.
+        """
+        asked = self._question(question, method, overrides, stream=False)
+        async for _ in METHODS[method](asked):
+            pass
+        return asked.result()
+
+    async def astream(
+        self, question: str, method: str = "local", **overrides: Any
+    ) -> AsyncIterator[str | QueryResult]:
+        """Answer as :meth:`aquery` does: yield the answer piece by piece, and the result at last.
+
+        Citations can be checked only when the answer is complete: pieces may hold some that the
+        result has removed.
+        """
+        asked = self._question(question, method, overrides, stream=True)
+        async for piece in METHODS[method](asked):
+            if piece:
+                yield piece
+        yield asked.result()
+
+    def query(self, question: str, method: str = "local", **overrides: Any) -> QueryResult:
+        """Answer as :meth:`aquery` does, and wait for it; also inside a running event loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.aquery(question, method, **overrides))
+        # A notebook's loop is running: this thread cannot run another one, so a second thread does.
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: asyncio.run(self.aquery(question, method, **overrides))).result()
+
+    def retriever(self) -> Retriever:
+        """Return what finds passages: words and vectors, or words alone where there are no vectors."""
+        lexical = BM25Retriever(self.index)
+        if self.embedder is None or "text_units" not in self.index.manifest["vector_kinds"]:
+            return lexical
+        return HybridRetriever((lexical, DenseRetriever(self.index, self.embedder)))
+
+    def _question(self, text: str, method: str, overrides: dict[str, Any], *, stream: bool) -> Question:
+        text = text.strip()
+        if not text:
+            raise QueryError("The question is empty.", hint="Ask something, such as: What is this about?")
+        if method not in METHODS:
+            raise QueryError(
+                f"There is no query method {method!r}.", hint=f"There are: {', '.join(sorted(METHODS))}."
+            )
+        settings = self.settings.model_copy(update={"query": self._query_settings(overrides)})
+        mode = settings.resolved(settings.query.method)
+        if mode == "llm" and self.chat_model is None:
+            raise no_model()
+        return Question(
+            text=text,
+            method=method,
+            mode=mode,
+            settings=settings,
+            view=self.view,
+            reports=self.reports,
+            chat_model=self.chat_model,
+            embedder=self.embedder,
+            retriever=self.retriever(),
+            root=self.root,
+            stream=stream,
+        )
+
+    def _query_settings(self, overrides: dict[str, Any]) -> QuerySettings:
+        values = {"method" if key == "mode" else key: value for key, value in overrides.items()}
+        try:
+            return QuerySettings.model_validate({**self.settings.query.model_dump(), **values})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = ".".join(str(part) for part in first["loc"])
+            there = ", ".join(["mode", *sorted(set(QuerySettings.model_fields) - {"method"})])
+            raise QueryError(
+                f"The query setting {name!r} cannot be used: {first['msg']}.", hint=f"There are: {there}."
+            ) from None

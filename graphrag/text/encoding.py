@@ -1,0 +1,153 @@
+"""From bytes to clean text: which encoding a file has, and which characters are kept."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+
+from graphrag.errors import ConfigError, InputError
+
+_BOMS = (  # UTF-32 before UTF-16: the one begins like the other
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SIGNATURES = (
+    (b"%PDF-", "a PDF file"),
+    (b"PK\x03\x04", "a zip archive or an office document"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"\x1f\x8b", "gzip data without the ending .gz"),
+    (b"PAR1", "a Parquet file"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\xd0\xcf\x11\xe0", "an old office document"),
+    (b"\x7fELF", "a program"),
+)
+_LINE_BREAK = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_CONTROL_BYTES = bytes({*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b"))
+_MOST_CONTROL = 0.1  # files with a larger share of control bytes are not text
+_SAMPLE = 1 << 16
+_WESTERN = frozenset("àâäãåáæçèéêëîïíìôöòóõøœùûüúÿñßšžÀÂÄÃÅÁÆÇÈÉÊËÎÏÍÔÖÓÕØŒÙÛÜÚÑŠŽ«»‹›‘’“”„‚–—…•·°€£§©®™´¿¡ºª\xa0")
+
+
+def check_encoding(name: str | None) -> None:
+    """Raise ConfigError when ``name`` is no encoding that Python knows."""
+    if name is None:
+        return
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ConfigError(
+            f"input.encoding is {name!r}, which is no known encoding.",
+            hint="Use a name such as utf-8, cp949, shift_jis or cp1252, or leave it empty.",
+        ) from None
+
+
+def decode(data: bytes, encoding: str | None = None, declared: str | None = None) -> str:
+    """Decode ``data`` with ``encoding``, or find it: byte order mark, strict UTF-8, then a guess.
+
+    ``declared`` is what the file says of itself (HTML) and is tried before the guess.
+
+    Raises:
+        InputError: the bytes are no text, broken, or of an encoding that cannot be told.
+    """
+    for signature, what in _SIGNATURES:
+        if data.startswith(signature):
+            raise InputError(f"It is {what}, not text.", hint="Give it the ending that fits its format.")
+    if encoding is not None:
+        return _decode_as(data, encoding, "input.encoding says so")
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            return _decode_as(data, name, "its byte order mark says so")
+    if (wide := _utf16_without_mark(data)) is not None:
+        return wide
+    sample = data[:_SAMPLE]
+    if len(sample) - len(sample.translate(None, _CONTROL_BYTES)) > _MOST_CONTROL * len(sample):
+        raise InputError("It is binary, not text.", hint="Convert it to text or leave it out.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _decode_legacy(data, error, declared)
+
+
+def clean(text: str) -> str:
+    r"""Return ``text`` with ``\n`` line ends, without control characters, in Unicode NFC."""
+    text = _LINE_BREAK.sub("\n", text)
+    text = _CONTROL.sub("", text)
+    return unicodedata.normalize("NFC", replace_surrogates(text))
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace halves of surrogate pairs, which no encoding can store, by U+FFFD."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _decode_as(data: bytes, encoding: str, why: str) -> str:
+    try:
+        return codecs.decode(data, encoding).removeprefix("\ufeff")
+    except (UnicodeDecodeError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"It cannot be read as {encoding} ({why}): {error}.", hint="Save it as UTF-8 or correct the encoding."
+        ) from None
+
+
+def _utf16_without_mark(data: bytes) -> str | None:
+    """Decode UTF-16 that has no byte order mark: Latin text then has a NUL in every second byte."""
+    sample = data[:_SAMPLE]
+    half = len(sample) // 2
+    if half < 2 or len(data) % 2 or 0 not in sample:
+        return None
+    nuls = sample[0::2].count(0), sample[1::2].count(0)
+    if min(nuls) > 0.02 * half or max(nuls) < 0.3 * half:
+        return None
+    try:
+        return data.decode("utf-16-le" if nuls[1] > nuls[0] else "utf-16-be")
+    except UnicodeDecodeError:
+        return None
+
+
+def _decode_legacy(data: bytes, error: UnicodeDecodeError, declared: str | None) -> str:
+    replaced = data.decode("utf-8", "replace")
+    bad = replaced.count("\ufffd")
+    good = sum(1 for character in replaced if character > "\x7f") - bad
+    if good > bad:  # other encodings hardly ever form so many valid sequences by chance
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"It is UTF-8 but broken at byte {error.start} (line {line}).",
+            hint="Repair it, or set input.encoding.",
+        )
+    if declared is not None:
+        try:
+            return codecs.decode(data, declared)
+        except (LookupError, UnicodeDecodeError, TypeError, AttributeError):
+            pass  # pages often declare what they are not; the guess follows
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data).best()
+    western = _as_western(data)
+    if western is not None and (best is None or not best.multi_byte_usage or best.encoding != "cp1250"):
+        return western
+    if best is None:
+        raise InputError("Its encoding cannot be told.", hint="Save it as UTF-8, or set input.encoding.")
+    return str(best)
+
+
+def _as_western(data: bytes) -> str | None:
+    """Decode as cp1252 if that gives Western European text: some accents among many plain letters.
+
+    Statistics fail on short texts with few accents, which are what cp1252 files mostly hold.
+    """
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+    marked = [character for character in text if character > "\x7f"]
+    plain = sum(1 for character in text if character.isascii() and character.isalpha())
+    few = 3 * len(marked) <= plain or (len(marked) <= 2 and len(marked) < plain)
+    return text if few and _WESTERN.issuperset(marked) else None
