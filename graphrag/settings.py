@@ -152,8 +152,12 @@ class ResolutionSettings(_Section):
     llm_band: tuple[float, float] = Field(
         (0.80, 0.95), description="Similarities between these are asked of the LLM (extraction `llm` only)."
     )
-    use_llm: bool = Field(False, description="Ask the LLM about pairs in the doubtful band.")
-    predicate_threshold: float = Field(0.90, ge=0, le=1, description="Vector similarity from which predicates merge.")
+    use_llm: bool | None = Field(
+        None,
+        description="Ask the LLM about pairs in the doubtful band. Empty: yes when an LLM other than the "
+        "embedded one extracts.",
+    )
+    predicate_threshold: float = Field(0.85, ge=0, le=1, description="Vector similarity from which predicates merge.")
 
 
 class DescriptionSettings(_Section):

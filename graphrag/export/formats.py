@@ -8,9 +8,9 @@ from pathlib import Path
 
 from graphrag.errors import ConfigError
 from graphrag.export import gexf, graphml, html, jsonld, neo4j, parquet
-from graphrag.export.tables import TableSource, community_levels
+from graphrag.export.tables import Options, TableSource, community_levels
 
-Writer = Callable[[TableSource, Path, "int | None", int], list[Path]]
+Writer = Callable[[TableSource, Path, Options], list[Path]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,16 @@ def export(
         ConfigError: the format is unknown, ``max_nodes`` is not positive, or there is no such level.
     """
     if format not in FORMATS:
-        raise ConfigError(f"There is no export format {format!r}.", hint=f"There are: {', '.join(sorted(FORMATS))}.")
+        raise ConfigError(
+            f"There is no export format {format!r}.", hint=f"There are: {', '.join(sorted(FORMATS))}."
+        )
     if max_nodes < 1:
         raise ConfigError(f"max_nodes must be at least 1, not {max_nodes}.")
     if level is not None and level not in (levels := sorted(community_levels(index))):
         there = ", ".join(str(item) for item in levels) or "none"
         raise ConfigError(f"The index has no communities of level {level}.", hint=f"Levels: {there}.")
-    chosen = FORMATS[format]
+    chosen, options = FORMATS[format], Options(level, max_nodes)
     if chosen.file_name is None:
-        return sorted(chosen.write(index, out, level, max_nodes))
+        return sorted(chosen.write(index, out, options))
     target = out / chosen.file_name if out.is_dir() else out
-    return chosen.write(index, target, level, max_nodes)[0]
+    return chosen.write(index, target, options)[0]

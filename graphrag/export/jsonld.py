@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from graphrag.export.atomic import replacing
 from graphrag.export.tables import (
+    Options,
     TableSource,
     community_levels,
     finite,
@@ -47,9 +48,9 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-def write(index: TableSource, out: Path, level: int | None, max_nodes: int) -> list[Path]:
-    """Write one JSON-LD document to ``out``; ``max_nodes`` does not apply."""
-    document = {"@context": CONTEXT, "@graph": [_clean(node) for node in _nodes(index, level)]}
+def write(index: TableSource, out: Path, options: Options) -> list[Path]:
+    """Write one JSON-LD document to ``out``."""
+    document = {"@context": CONTEXT, "@graph": [_clean(node) for node in _nodes(index, options.level)]}
     with replacing(out) as path:
         text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8", newline="\n")

@@ -15,6 +15,7 @@ from typing import Any
 
 from graphrag.export.atomic import replacing
 from graphrag.export.tables import (
+    Options,
     Row,
     TableSource,
     community_levels,
@@ -26,12 +27,70 @@ from graphrag.export.tables import (
 ARRAY_DELIMITER = "\x1f"
 _UNTYPED = "RELATED_TO"
 
-_File = tuple[str, tuple[str, ...], Iterable[tuple[Any, ...]]]
+# Header field -> column of the row; what stands beside them is the label or the type.
+_ENTITY = {
+    ":ID(Entity)": "id",
+    "id": "id",
+    "name": "title",
+    "type": "type",
+    "description": "description",
+    "aliases:string[]": "aliases",
+    "frequency:long": "frequency",
+    "degree:long": "degree",
+}
+_TEXT_UNIT = {
+    ":ID(TextUnit)": "id",
+    "id": "id",
+    "text": "text",
+    "n_tokens:long": "n_tokens",
+    "ordinal:long": "ordinal",
+    "start_char:long": "start_char",
+    "end_char:long": "end_char",
+}
+_DOCUMENT = {
+    ":ID(Document)": "id",
+    "id": "id",
+    "name": "title",
+    "uri": "uri",
+    "media_type": "media_type",
+    "creation_date": "creation_date",
+}
+_COMMUNITY = {
+    ":ID(Community)": "id",
+    "id": "id",
+    "name": "title",
+    "community:long": "community",
+    "level:long": "level",
+    "size:long": "size",
+    "summary": "summary",
+    "rank:double": "rank",
+}
+_CLAIM = {
+    ":ID(Claim)": "id",
+    "id": "id",
+    "type": "type",
+    "status": "status",
+    "description": "description",
+    "start_date": "start_date",
+    "end_date": "end_date",
+    "source_text": "source_text",
+}
+_RELATIONSHIP = {
+    ":START_ID(Entity)": "source_id",
+    ":END_ID(Entity)": "target_id",
+    ":TYPE": "neo4j_type",
+    "id": "id",
+    "predicate": "predicate",
+    "description": "description",
+    "weight:double": "weight",
+    "frequency:long": "frequency",
+}
 
 
-def write(index: TableSource, out: Path, level: int | None, max_nodes: int) -> list[Path]:
-    """Write the CSV files of nodes and relationships into the folder ``out``; ``max_nodes`` does not apply."""
-    return [_write_csv(out / name, header, lines) for name, header, lines in _files(index, level)]
+def write(index: TableSource, out: Path, options: Options) -> list[Path]:
+    """Write the CSV files of nodes and relationships into the folder ``out``."""
+    files = (*_nodes(index, options.level), *_relationships(index, options.level))
+    return [_write_csv(out / name, header, lines) for name, header, lines in files]
 
 
 def relationship_type(predicate: str | None) -> str:
@@ -42,110 +101,85 @@ def relationship_type(predicate: str | None) -> str:
     return re.sub(r"[\W_]+", "_", predicate or "").strip("_").upper() or _UNTYPED
 
 
-def _files(index: TableSource, level: int | None) -> Iterator[_File]:
-    entities, units, documents = rows(index, "entities"), rows(index, "text_units"), rows(index, "documents")
+_File = tuple[str, list[str], Iterable[list[Any]]]
+
+
+def _nodes(index: TableSource, level: int | None) -> Iterator[_File]:
+    yield _node_file("entities.csv", _ENTITY, "Entity", rows(index, "entities"))
+    yield _node_file("text_units.csv", _TEXT_UNIT, "TextUnit", rows(index, "text_units"))
+    yield _node_file("documents.csv", _DOCUMENT, "Document", rows(index, "documents"))
+    reports = {row["community"]: row for row in rows(index, "community_reports")}
+    communities = []
+    for row in _communities(index, level):
+        report = reports.get(row["community"], {})
+        named = {"title": report.get("title") or row["title"], "summary": report.get("summary")}
+        communities.append({**row, **named, "rank": report.get("rank")})
+    yield _node_file("communities.csv", _COMMUNITY, "Community", communities)
+    yield _node_file("claims.csv", _CLAIM, "Claim", rows(index, "covariates"))
+
+
+def _relationships(index: TableSource, level: int | None) -> Iterator[_File]:
+    entities = set(index.table("entities")["id"].to_pylist())
+    documents = set(index.table("documents")["id"].to_pylist())
+    units = rows(index, "text_units")
     claims = rows(index, "covariates")
-    communities = [item for items in community_levels(index, level).values() for item in items]
-    entity_ids = {row["id"] for row in entities}
-    yield from _nodes(entities, units, documents, communities, claims, rows(index, "community_reports"))
-    yield (
-        "relationships.csv",
-        (":START_ID(Entity)", ":END_ID(Entity)", ":TYPE", "id", "predicate", "description", "weight:double")
-        + ("frequency:long",),
-        (
-            (row["source_id"], row["target_id"], relationship_type(row["predicate"]), row["id"])
-            + (row["predicate"], row["description"], finite(row["weight"]), row["frequency"])
-            for row in linked_relationships(index, entity_ids)
-        ),
-    )
-    mentions = ((unit["id"], end) for unit in units for end in unit["entity_ids"] or () if end in entity_ids)
-    yield _links("mentions.csv", "TextUnit", "Entity", "MENTIONS", mentions)
-    document_ids = {row["id"] for row in documents}
-    parts = ((unit["id"], unit["document_id"]) for unit in units if unit["document_id"] in document_ids)
-    yield _links("part_of.csv", "TextUnit", "Document", "PART_OF", parts)
-    members = ((end, row["id"]) for row in communities for end in row["entity_ids"] or () if end in entity_ids)
-    yield _links("in_community.csv", "Entity", "Community", "IN_COMMUNITY", members)
+    communities = _communities(index, level)
     by_number = {row["community"]: row["id"] for row in communities}
-    parents = ((row["id"], by_number[row["parent"]]) for row in communities if row["parent"] in by_number)
-    yield _links("sub_community_of.csv", "Community", "Community", "SUB_COMMUNITY_OF", parents)
-    yield from _claim_links(claims, entity_ids, {row["id"] for row in units})
-
-
-def _nodes(
-    entities: list[Row],
-    units: list[Row],
-    documents: list[Row],
-    communities: list[Row],
-    claims: list[Row],
-    reports: list[Row],
-) -> Iterator[_File]:
-    yield (
-        "entities.csv",
-        (":ID(Entity)", "id", "name", "type", "description", "aliases:string[]", "frequency:long", "degree:long")
-        + (":LABEL",),
-        (
-            (row["id"], row["id"], row["title"], row["type"], row["description"], row["aliases"])
-            + (row["frequency"], row["degree"], "Entity")
-            for row in entities
-        ),
+    related = linked_relationships(index, entities)
+    typed = [{**row, "neo4j_type": relationship_type(row["predicate"])} for row in related]
+    yield "relationships.csv", list(_RELATIONSHIP), _lines(_RELATIONSHIP, typed)
+    yield _links(
+        "mentions.csv",
+        ("TextUnit", "MENTIONS", "Entity"),
+        ((unit["id"], end) for unit in units for end in unit["entity_ids"] or () if end in entities),
     )
-    yield (
-        "text_units.csv",
-        (":ID(TextUnit)", "id", "text", "n_tokens:long", "ordinal:long", "start_char:long", "end_char:long", ":LABEL"),
-        (
-            (row["id"], row["id"], row["text"], row["n_tokens"], row["ordinal"], row["start_char"])
-            + (row["end_char"], "TextUnit")
-            for row in units
-        ),
+    yield _links(
+        "part_of.csv",
+        ("TextUnit", "PART_OF", "Document"),
+        ((unit["id"], unit["document_id"]) for unit in units if unit["document_id"] in documents),
     )
-    yield (
-        "documents.csv",
-        (":ID(Document)", "id", "name", "uri", "media_type", "creation_date", ":LABEL"),
-        (
-            (row["id"], row["id"], row["title"], row["uri"], row["media_type"], row["creation_date"], "Document")
-            for row in documents
-        ),
+    yield _links(
+        "in_community.csv",
+        ("Entity", "IN_COMMUNITY", "Community"),
+        ((end, row["id"]) for row in communities for end in row["entity_ids"] or () if end in entities),
     )
-    report_of = {row["community"]: row for row in reports}
-    yield (
-        "communities.csv",
-        (":ID(Community)", "id", "name", "community:long", "level:long", "size:long", "summary", "rank:double")
-        + (":LABEL",),
-        (
-            (row["id"], row["id"], report.get("title") or row["title"], row["community"], row["level"], row["size"])
-            + (report.get("summary"), finite(report.get("rank")), "Community")
-            for row in communities
-            for report in (report_of.get(row["community"], {}),)
-        ),
+    yield _links(
+        "sub_community_of.csv",
+        ("Community", "SUB_COMMUNITY_OF", "Community"),
+        ((row["id"], by_number[row["parent"]]) for row in communities if row["parent"] in by_number),
     )
-    yield (
-        "claims.csv",
-        (":ID(Claim)", "id", "type", "status", "description", "start_date", "end_date", "source_text", ":LABEL"),
-        (
-            (row["id"], row["id"], row["type"], row["status"], row["description"], row["start_date"])
-            + (row["end_date"], row["source_text"], "Claim")
-            for row in claims
-        ),
-    )
+    yield _claim_links("claim_subjects.csv", ("SUBJECT", "Entity"), claims, "subject_entity_id", entities)
+    yield _claim_links("claim_objects.csv", ("OBJECT", "Entity"), claims, "object_entity_id", entities)
+    unit_ids = {unit["id"] for unit in units}
+    yield _claim_links("stated_in.csv", ("STATED_IN", "TextUnit"), claims, "text_unit_id", unit_ids)
 
 
-def _claim_links(claims: list[Row], entity_ids: set[str], unit_ids: set[str]) -> Iterator[_File]:
-    for name, column, type_ in (
-        ("claim_subjects.csv", "subject_entity_id", "SUBJECT"),
-        ("claim_objects.csv", "object_entity_id", "OBJECT"),
-    ):
-        pairs = [(row["id"], row[column]) for row in claims if row[column] in entity_ids]
-        yield _links(name, "Claim", "Entity", type_, pairs)
-    stated = ((row["id"], row["text_unit_id"]) for row in claims if row["text_unit_id"] in unit_ids)
-    yield _links("stated_in.csv", "Claim", "TextUnit", "STATED_IN", stated)
+def _communities(index: TableSource, level: int | None) -> list[Row]:
+    return [row for communities in community_levels(index, level).values() for row in communities]
 
 
-def _links(name: str, start: str, end: str, type_: str, pairs: Iterable[tuple[str, str]]) -> _File:
-    header = (f":START_ID({start})", f":END_ID({end})", ":TYPE")
-    return name, header, ((head, tail, type_) for head, tail in pairs)
+def _node_file(name: str, columns: dict[str, str], label: str, found: list[Row]) -> _File:
+    return name, [*columns, ":LABEL"], ([*line, label] for line in _lines(columns, found))
 
 
-def _write_csv(target: Path, header: tuple[str, ...], lines: Iterable[tuple[Any, ...]]) -> Path:
+def _lines(columns: dict[str, str], found: list[Row]) -> Iterator[list[Any]]:
+    return ([row[column] for column in columns.values()] for row in found)
+
+
+def _claim_links(
+    name: str, type_and_end: tuple[str, str], claims: list[Row], column: str, there: set[str]
+) -> _File:
+    pairs = ((row["id"], row[column]) for row in claims if row[column] in there)
+    return _links(name, ("Claim", *type_and_end), pairs)
+
+
+def _links(name: str, kinds: tuple[str, str, str], pairs: Iterable[tuple[str, str]]) -> _File:
+    start, type_, end = kinds
+    header = [f":START_ID({start})", f":END_ID({end})", ":TYPE"]
+    return name, header, ([head, tail, type_] for head, tail in pairs)
+
+
+def _write_csv(target: Path, header: list[str], lines: Iterable[list[Any]]) -> Path:
     with replacing(target) as path, path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -159,4 +193,6 @@ def _field(value: Any) -> str:
         return ""
     if isinstance(value, list):
         return ARRAY_DELIMITER.join(_field(item).replace(ARRAY_DELIMITER, " ") for item in value)
+    if isinstance(value, float):
+        return "" if finite(value) is None else repr(value)
     return str(value)

@@ -33,7 +33,9 @@ def page_data(index: TableSource, *, level: int | None = None, max_nodes: int = 
     entities, sentences and documents by their position. ``counts`` are those of the whole index.
     """
     every = rows(index, "entities")
-    entities = sorted(every, key=lambda row: (-(row["degree"] or 0), row["human_readable_id"], row["id"]))[:max_nodes]
+    entities = sorted(every, key=lambda row: (-(row["degree"] or 0), row["human_readable_id"], row["id"]))[
+        :max_nodes
+    ]
     place = {row["id"]: position for position, row in enumerate(entities)}
     relationships, linked = _relationships(index, place)
     documents = rows(index, "documents")
@@ -41,6 +43,7 @@ def page_data(index: TableSource, *, level: int | None = None, max_nodes: int = 
     claims, claims_of = _claims(index, place, sources)
     levels = _levels(index, place)
     types = sorted({row["type"] or "" for row in entities})
+    type_number = {name: number for number, name in enumerate(types)}
     sizes = [_size(row["degree"]) for row in entities]
     points = lay_out(
         sizes,
@@ -51,7 +54,7 @@ def page_data(index: TableSource, *, level: int | None = None, max_nodes: int = 
     relation_mentions = _mentions_by(index, "relation_mentions", "relationship_id")
     for row in relationships:
         found = [sources.of_mention(item) for item in relation_mentions.get(row.pop("id"), ())]
-        row["sources"] = _first({item[0]: item for item in found if item}, SENTENCES_PER_RELATIONSHIP)
+        row["sources"] = list({item[0]: item for item in found if item}.values())[:SENTENCES_PER_RELATIONSHIP]
     shown = []
     for row, size, (x, y) in zip(entities, sizes, points, strict=True):
         quotes = sources.of_entity(row, mentions.get(row["id"], []))
@@ -59,10 +62,10 @@ def page_data(index: TableSource, *, level: int | None = None, max_nodes: int = 
             {
                 "id": row["id"],
                 "title": row["title"] or row["id"],
-                "type": types.index(row["type"] or ""),
+                "type": type_number[row["type"] or ""],
                 "description": _cut(row["description"] or "", MAX_DESCRIPTION),
                 "degree": row["degree"] or 0,
-                "aliases": [alias for alias in row["aliases"] or () if alias != row["title"]],
+                "aliases": _other_names(row),
                 "x": x,
                 "y": y,
                 "size": size,
@@ -96,6 +99,11 @@ def page_data(index: TableSource, *, level: int | None = None, max_nodes: int = 
     }
 
 
+def _other_names(entity: Row) -> list[str]:
+    title = (entity["title"] or "").casefold()
+    return [alias for alias in entity["aliases"] or () if alias.casefold() != title]
+
+
 def _size(degree: int | None) -> float:
     """Return a node's radius: its area grows with its relationships."""
     return round(min(3.5 + 1.5 * math.sqrt(degree or 0), 30.0), 1)
@@ -106,10 +114,12 @@ def _title(documents: list[Row]) -> str:
 
 
 def _relationships(index: TableSource, place: dict[str, int]) -> tuple[list[Row], int]:
-    """Return the strongest relationships between shown entities in table order, and how many there are in all."""
+    """Return the strongest relationships between shown entities in table order, and the number of all."""
     found = linked_relationships(index, set(place))
     limit = max(len(place) * RELATIONSHIPS_PER_ENTITY, 1000)
-    strongest = sorted(found, key=lambda row: (-(finite(row["weight"]) or 0.0), row["human_readable_id"]))[:limit]
+    strongest = sorted(found, key=lambda row: (-(finite(row["weight"]) or 0.0), row["human_readable_id"]))[
+        :limit
+    ]
     kept = sorted(strongest, key=lambda row: (row["human_readable_id"], row["id"]))
     relationships = [
         {
@@ -125,7 +135,9 @@ def _relationships(index: TableSource, place: dict[str, int]) -> tuple[list[Row]
     return relationships, len(found)
 
 
-def _claims(index: TableSource, place: dict[str, int], sources: _Sources) -> tuple[list[Row], dict[int, list[int]]]:
+def _claims(
+    index: TableSource, place: dict[str, int], sources: _Sources
+) -> tuple[list[Row], dict[int, list[int]]]:
     claims: list[Row] = []
     claims_of: dict[int, list[int]] = {}
     for row in rows(index, "covariates"):
@@ -157,7 +169,8 @@ def _levels(index: TableSource, place: dict[str, int]) -> list[Row]:
     levels = []
     for level, communities in community_levels(index).items():
         members = {
-            row["community"]: [place[item] for item in row["entity_ids"] or () if item in place] for row in communities
+            row["community"]: [place[item] for item in row["entity_ids"] or () if item in place]
+            for row in communities
         }
         shown = [row for row in communities if members[row["community"]]]
         shown.sort(key=lambda row: (-len(members[row["community"]]), row["community"]))
@@ -191,10 +204,6 @@ def _mentions_by(index: TableSource, table: str, column: str) -> dict[str, list[
     return found
 
 
-def _first(found: dict[int, list[int]], limit: int) -> list[list[int]]:
-    return list(found.values())[:limit]
-
-
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
@@ -202,8 +211,8 @@ def _cut(text: str, limit: int) -> str:
 class _Sources:
     """The sentences that the page quotes, each once: ``sentences`` holds [document, text].
 
-    A reference to one is [sentence, start, end]: where in the sentence the name stands (0, 0 when the
-    sentence speaks of the entity without naming it).
+    A reference to one is [sentence, start, end]: where in it the name stands, in characters (0, 0 when there
+    is nothing to point out).
     """
 
     def __init__(self, index: TableSource, documents: list[Row]) -> None:
@@ -229,21 +238,26 @@ class _Sources:
     def of_entity(self, entity: Row, mentions: list[Row]) -> list[list[int]]:
         """Return a sentence for each text unit of ``entity``, in the order of the text.
 
-        Where a mention has no offsets, the first sentence that holds one of the entity's names is taken; where
-        none does, the text unit's first sentence.
+        Where no mention has offsets, the first sentence that holds one of the entity's names is taken;
+        a text unit without any of them gives none.
         """
         by_unit: dict[str, list[Row]] = {unit_id: [] for unit_id in entity["text_unit_ids"] or ()}
         for mention in mentions:
             by_unit.setdefault(mention["text_unit_id"], []).append(mention)
-        names = [entity["title"] or "", *(entity["aliases"] or ()), *(mention["name"] or "" for mention in mentions)]
+        names = [
+            entity["title"] or "",
+            *(entity["aliases"] or ()),
+            *(mention["name"] or "" for mention in mentions),
+        ]
         known = [self._units[unit_id] for unit_id in by_unit if unit_id in self._units]
         known.sort(key=lambda unit: (unit["human_readable_id"], unit["id"]))
         found: dict[int, list[int]] = {}
         for unit in known:
             quotes = [quote for mention in by_unit[unit["id"]] if (quote := self.of_mention(mention))]
-            for quote in quotes or [self._quote(unit, *_find(unit["text"] or "", names))]:
-                if quote is not None:
-                    found.setdefault(quote[0], quote)
+            if not quotes and (place := _find(unit["text"] or "", names)):
+                quotes = [quote] if (quote := self._quote(unit, *place)) else []
+            for quote in quotes:
+                found.setdefault(quote[0], quote)
         return list(found.values())
 
     def _quote(self, unit: Row, start: int, end: int) -> list[int] | None:
@@ -266,9 +280,9 @@ class _Sources:
         return [number, start - first, end - first] if inside else [number, 0, 0]
 
 
-def _find(text: str, names: list[str]) -> tuple[int, int]:
+def _find(text: str, names: list[str]) -> tuple[int, int] | None:
     for name in sorted({name for name in names if name}, key=lambda name: (-len(name), name)):
         match = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
         if match:
             return match.span()
-    return 0, 0
+    return None

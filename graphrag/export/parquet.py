@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphrag.export.atomic import replacing
-from graphrag.export.tables import TableSource
+from graphrag.export.tables import Options, TableSource
 from graphrag.schema import PUBLISHED_TABLES
 
 
-def write(index: TableSource, out: Path, level: int | None, max_nodes: int) -> list[Path]:
-    """Write ``TABLE.parquet`` into the folder ``out`` for each published table, rows and columns as they are."""
+def write(index: TableSource, out: Path, _options: Options) -> list[Path]:
+    """Write ``TABLE.parquet`` into the folder ``out`` for each published table, unchanged."""
     import pyarrow.parquet as pq
 
     paths = []

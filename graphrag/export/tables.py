@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -12,6 +13,14 @@ Row = dict[str, Any]
 
 # Everything that XML 1.0 cannot carry. (Arrow text is valid UTF-8, so lone surrogates do not come this far.)
 _ILLEGAL_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may ask of a format; each takes what it has a use for."""
+
+    level: int | None = None
+    max_nodes: int = 5000
 
 
 class TableSource(Protocol):

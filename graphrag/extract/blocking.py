@@ -21,30 +21,32 @@ _LEGAL = frozenset(
 )
 _MALE = frozenset("mr sir lord king prince emperor duke count earl baron father brother uncle monsieur herr don".split())
 _FEMALE = frozenset("mrs ms miss dame lady queen princess empress duchess countess baroness mother sister aunt madame frau".split())
-_HONORIFICS = _MALE | _FEMALE | frozenset(
-    "dr prof professor rev reverend hon gen general col colonel capt captain lt lieutenant sgt sergeant maj major adm "
-    "admiral gov governor sen senator rep representative president mx saint pope".split()
-)  # fmt: skip
+# Dropped before two words or more; titles that are also parts of names ("King County") stay.
+_HONORIFICS = frozenset(
+    "mr mrs ms miss mx dr prof professor sir dame rev reverend hon gen col capt lt sgt maj adm gov sen rep".split()
+)
+_ABBREVIATIONS = {
+    "fc": "football club", "st": "saint", "mt": "mount", "ft": "fort", "univ": "university", "dept": "department",
+    "intl": "international", "natl": "national", "assn": "association", "bros": "brothers", "govt": "government",
+    "us": "united states", "usa": "united states", "uk": "united kingdom",
+}  # fmt: skip
+_SMALL = frozenset("of the and for in on de la du des del di et von der van a an to at y e".split())
 # Words that tell apart names which are otherwise alike.
 _DISTINCTIVE = frozenset(
     "north south east west northern southern eastern western northeast northwest southeast southwest upper lower inner "
     "outer new old men women mens womens male female boys girls jr sr junior senior younger elder father son mother "
     "daughter winter summer under pre post anti non pro not first second third fourth fifth sixth seventh eighth ninth "
-    "tenth major minor super sub micro macro left right internal external black white red blue green".split()
+    "tenth major minor super sub micro macro left right internal external black white red blue green northwestern northeastern southwestern southeastern".split()
 )
 _NUMBER_WORDS = {
     word: str(value)
     for value, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), start=1)
 }
-_ROMAN = {
-    word: str(value)
-    for value, word in enumerate(
-        "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split(), start=1
-    )
-}
+_ROMAN = re.compile(r"(?=[ivxl])(xl|l?x{0,3})(ix|iv|v?i{0,3})")
 _POSSESSIVE = re.compile(r"['’`]s\b")
 _DOTTED = re.compile(r"\b(?:[^\W\d_]\.){2,}")
-_NOT_WORD = re.compile(r"[^\w]+|_")
+_NOT_WORD = re.compile(r"[^\w$€£¥+#]+|_")
+_SHORT = 3  # names up to this length are compared with their case: "SA" is not "sa"
 _COMMON = 60  # a token of more names than this blocks nothing by itself
 _MAX_BLOCK = 200
 
@@ -71,11 +73,13 @@ def name_form(name: str) -> NameForm:
     NFKC, case folded, accents of Latin letters dropped, punctuation to spaces, no possessive, no
     leading article, no legal suffix of companies; an honorific is dropped where two words remain.
     """
-    text = unicodedata.normalize("NFKC", name).casefold()
+    text = unicodedata.normalize("NFKC", name)
+    if sum(character.isalnum() for character in text) > _SHORT:
+        text = text.casefold()
     if not text.isascii():
         text = _fold_accents(text)
     text = _POSSESSIVE.sub("", text).replace("&", " and ")
-    head, comma, qualifier = text.partition(",")
+    head, comma, qualifier = text.rstrip(") ").partition("(" if text.endswith(")") else ",")
     tokens, gender = _tokens(text)
     if not tokens:  # nothing but punctuation
         tokens = [text.strip() or name]
@@ -105,13 +109,14 @@ def _tokens(text: str) -> tuple[list[str], str]:
     text = _DOTTED.sub(lambda match: match.group().replace(".", "") + " ", text)
     text = text.replace("'", "").replace("’", "")
     tokens = [token for token in _NOT_WORD.split(text) if token]
+    if len(tokens) > 1:
+        tokens = [word for token in tokens for word in _ABBREVIATIONS.get(token, token).split()]
     if len(tokens) > 1 and tokens[0] in _ARTICLES:
         tokens = tokens[1:]
     gender = ""
-    while len(tokens) > 1 and tokens[0] in _HONORIFICS:
-        gender = gender or ("m" if tokens[0] in _MALE else "f" if tokens[0] in _FEMALE else "")
-        if len(tokens) == 2 or tokens[1] in _ROMAN or tokens[1] == "of":
-            break
+    if len(tokens) > 1:
+        gender = "m" if tokens[0] in _MALE else "f" if tokens[0] in _FEMALE else ""
+    while len(tokens) > 2 and tokens[0] in _HONORIFICS and not _ROMAN.fullmatch(tokens[1]):
         tokens = tokens[1:]
     while len(tokens) > 1 and tokens[-1] in _LEGAL:
         tokens = tokens[:-1]
@@ -125,11 +130,18 @@ def _marks(tokens: Sequence[str]) -> frozenset[str]:
             marks.add(token)
         elif any(character.isdigit() for character in token):
             marks.update(re.findall(r"\d+", token))
-        elif position and token in _ROMAN:
-            marks.add(_ROMAN[token])
+        elif position and _ROMAN.fullmatch(token):
+            marks.add(str(_roman_value(token)))
+        elif position == len(tokens) - 1 and position and len(token) == 1:
+            marks.add(token)  # "Team B"
         elif position and token in _NUMBER_WORDS:
             marks.add(_NUMBER_WORDS[token])
     return frozenset(marks)
+
+
+def _roman_value(numeral: str) -> int:
+    values = [{"i": 1, "v": 5, "x": 10, "l": 50}[letter] for letter in numeral]
+    return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
 
 
 def compatible(left: NameForm, right: NameForm) -> bool:
@@ -139,16 +151,21 @@ def compatible(left: NameForm, right: NameForm) -> bool:
     return left.marks == right.marks
 
 
+def content(form: NameForm) -> str:
+    """Return the name without its small words ("of", "the"), unless it has no others."""
+    return " ".join(token for token in form.tokens if token not in _SMALL) or form.key
+
+
 def similarity(left: NameForm, right: NameForm) -> float:
     """Return the string similarity in [0, 1]: the best of word-sorted and joined edit ratios."""
     from rapidfuzz import fuzz
 
-    spaced = fuzz.token_sort_ratio(left.key, right.key)
+    spaced = fuzz.token_sort_ratio(content(left), content(right))
     joined = fuzz.ratio(left.key.replace(" ", ""), right.key.replace(" ", ""))
     return float(max(spaced, joined)) / 100.0
 
 
-def words_agree(left: NameForm, right: NameForm, minimum: float = 80.0) -> bool:
+def words_agree(left: NameForm, right: NameForm, minimum: float = 86.0) -> bool:
     """Return whether every word of the shorter name has a similar word in the longer one.
 
     Edit ratios of whole names hide that "Mary Pickersgill" and "Gary Pickersgill" differ in all that matters.
@@ -163,8 +180,15 @@ def words_agree(left: NameForm, right: NameForm, minimum: float = 80.0) -> bool:
         best = max(free, key=lambda other: (fuzz.ratio(token, other), other), default="")
         if not best or fuzz.ratio(token, best) < minimum or (token[0] != best[0] and len(token) < 8):
             return False
+        if token != best and _is_demonym_of(*sorted((token, best), key=len)):
+            return False
         free.remove(best)
-    return all(len(token) <= 3 for token in free)
+    return all(token in _SMALL for token in free)
+
+
+def _is_demonym_of(short: str, long: str) -> bool:
+    """Return whether the words differ as "India" and "Indian" do."""
+    return any(long == short + ending or long == short[:-1] + ending for ending in ("n", "i", "an", "ian", "ese", "ish", "ic"))
 
 
 def similar_pairs(forms: Sequence[NameForm], minimum: float) -> tuple[Pairs, Scores]:
@@ -175,8 +199,8 @@ def similar_pairs(forms: Sequence[NameForm], minimum: float) -> tuple[Pairs, Sco
     """
     from rapidfuzz import fuzz, process
 
-    keys = [form.key for form in forms]
-    joined = [key.replace(" ", "") for key in keys]
+    keys = [content(form) for form in forms]
+    joined = [form.key.replace(" ", "") for form in forms]
     found: dict[tuple[int, int], float] = {}
     cutoff = minimum * 100
     for block in _blocks(forms):
@@ -217,9 +241,8 @@ def _blocks(forms: Sequence[NameForm]) -> list[list[int]]:
 
 def initials(tokens: Sequence[str]) -> frozenset[str]:
     """Return the acronyms a name may have: first letters of all its words, and of the long ones."""
-    small = frozenset("of the and for in on de la du des et von der a an to at".split())
     every = "".join(token[0] for token in tokens)
-    content = "".join(token[0] for token in tokens if token not in small)
+    content = "".join(token[0] for token in tokens if token not in _SMALL)
     return frozenset(option for option in (every, content) if len(option) >= 2)
 
 
@@ -234,6 +257,8 @@ def shortened(short: NameForm, long: NameForm) -> bool:
 
     First and last words agree (the first may be an initial); what stands between agrees in order.
     """
+    if set(short.tokens + long.tokens) & _SMALL - {"de", "la", "von", "van", "der", "di", "del", "du"}:
+        return False
     if len(short.tokens) < 2 or len(long.tokens) < len(short.tokens) or short.tokens[-1] != long.tokens[-1]:
         return False
     if not _same_or_initial(short.tokens[0], long.tokens[0]):

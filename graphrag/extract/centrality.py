@@ -1,8 +1,10 @@
 """Choosing the sentences that say most about a text, without writing a word.
 
-Centrality is continuous LexRank (Erkan and Radev, "LexRank: Graph-based Lexical Centrality as
-Salience in Text Summarization", 2004): the stationary distribution of a walk that goes from
-sentence to similar sentence. Redundancy is held down by maximal marginal relevance (Carbonell and
+Centrality follows continuous LexRank (Erkan and Radev, "LexRank: Graph-based Lexical Centrality as
+Salience in Text Summarization", 2004): a sentence is central when central sentences are like it.
+The similarities are divided by the largest row sum, not each row by its own (which makes it Katz
+centrality): a random walk would give two odd sentences that are like each other as much as two of
+a hundred that agree. Redundancy is held down by maximal marginal relevance (Carbonell and
 Goldstein, "The Use of MMR, Diversity-Based Reranking", 1998).
 """
 
@@ -14,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 _DAMPING = 0.85
-_ITERATIONS = 100
+_ITERATIONS = 200
 _TOLERANCE = 1e-9
 _PAIRWISE_LIMIT = 2000  # beyond, similarity to the centroid: linear, and the same ranking in spirit
 _DIGITS = 6  # vectors are the same from run to run up to this digit; equal scores go by position
@@ -35,8 +37,8 @@ def central_sentences(
     ``k`` come back only when there are fewer. Deterministic: ties go to the earlier sentence.
 
     Raises:
-        ValueError: ``vectors`` is no matrix, ``redundancy`` is outside of 0 to 1, or ``prior`` has another length than
-            ``vectors``, a negative weight, or none above zero.
+        ValueError: ``vectors`` is no matrix, ``redundancy`` is outside of 0 to 1, or ``prior`` has
+            another length than ``vectors``, a negative weight, or none above zero.
     """
     if not 0.0 <= redundancy <= 1.0:
         raise ValueError(f"redundancy must lie between 0 and 1, not {redundancy}.")
@@ -83,17 +85,17 @@ def _restart(prior: Sequence[float] | None, count: int) -> npt.NDArray[np.float6
 
 
 def _centrality(unit: npt.NDArray[np.float64], restart: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return a score per sentence. The restart vector makes it biased LexRank (Otterbacher et al., 2005)."""
+    """Return a score per sentence; ``restart`` biases it (Otterbacher, Erkan and Radev, 2005)."""
     count = len(unit)
     if count > _PAIRWISE_LIMIT:
         centroid = restart @ unit
         return np.asarray(np.clip(unit @ centroid, 0.0, None) * restart * count)
     similarity = np.clip(unit @ unit.T, 0.0, None)
-    total = similarity.sum(axis=1, keepdims=True)
-    walk = np.divide(similarity, total, out=np.tile(restart, (count, 1)), where=total > 0)
+    np.fill_diagonal(similarity, 0.0)
+    links = similarity / max(float(similarity.sum(axis=1).max()), 1.0)
     score = restart.copy()
     for _ in range(_ITERATIONS):
-        following = (1.0 - _DAMPING) * restart + _DAMPING * (score @ walk)
+        following = (1.0 - _DAMPING) * restart + _DAMPING * (links @ score)
         moved = np.abs(following - score).sum()
         score = following
         if moved < _TOLERANCE:

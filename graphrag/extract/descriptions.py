@@ -19,7 +19,7 @@ from graphrag.llm.base import ChatModel, ChatRequest
 from graphrag.llm.prompts import render
 from graphrag.settings import DescriptionSettings
 from graphrag.text.sentences import sentence_spans
-from graphrag.tokens import TokenCounter, approximate_tokens, truncate_to_tokens
+from graphrag.tokens import approximate_tokens, truncate_to_tokens
 
 PROMPT = "summarize_descriptions"
 Method = Literal["extractive", "llm"]
@@ -28,43 +28,41 @@ _TERMINATORS = ".!?…。！？:;"
 _WORDS_PER_TOKEN = 0.7  # told to the model as a limit of words, because it cannot count tokens
 
 
-def distinct_descriptions(descriptions: Sequence[str]) -> tuple[str, ...]:
-    """Return the descriptions that differ in more than case and blanks, in order of appearance."""
+def distinct_descriptions(descriptions: Sequence[str | None]) -> tuple[str, ...]:
+    """Return the descriptions that differ in more than case and blanks, in order; without empty ones."""
     found: dict[str, str] = {}
     for description in descriptions:
-        text = " ".join(description.split())
+        text = " ".join((description or "").split())
         if text:
             found.setdefault(text.casefold(), text)
     return tuple(found.values())
 
 
-def joined_descriptions(
-    descriptions: Sequence[str], max_tokens: int, count: TokenCounter = approximate_tokens
-) -> str | None:
+def joined_descriptions(descriptions: Sequence[str | None], max_tokens: int) -> str | None:
     """Join the distinct ones, each word for word; None when they are longer than ``max_tokens``.
 
     A single description is returned whatever its length: there is nothing to merge.
     """
     distinct = distinct_descriptions(descriptions)
     joined = "".join(_with_separator(text) for text in distinct[:-1]) + (distinct[-1] if distinct else "")
-    return joined if len(distinct) < 2 or count(joined) <= max_tokens else None
+    return joined if len(distinct) < 2 or approximate_tokens(joined) <= max_tokens else None
 
 
 def summary_key(
-    descriptions: Sequence[str],
+    descriptions: Sequence[str | None],
     settings: DescriptionSettings,
     method: Method,
+    *,
     prompt_hash: str | None = None,
     model_id: str | None = None,
     title: str = "",
-    count: TokenCounter = approximate_tokens,
 ) -> str:
     """Identify the summary that :func:`summarise` makes of ``descriptions``, without making it.
 
     ``prompt_hash`` and ``model_id`` are those of the chat model for ``llm``; for ``extractive``
     ``model_id`` is the embedder's. Descriptions that are only joined depend on neither.
     """
-    if joined_descriptions(descriptions, settings.max_tokens, count) is not None:
+    if joined_descriptions(descriptions, settings.max_tokens) is not None:
         return content_hash("description", list(distinct_descriptions(descriptions)))
     limits = [settings.max_tokens, settings.max_input_tokens]
     made_by = [method, model_id, prompt_hash if method == "llm" else None, title if method == "llm" else None]
@@ -73,14 +71,13 @@ def summary_key(
 
 async def summarise(
     title: str,
-    descriptions: Sequence[str],
+    descriptions: Sequence[str | None],
     settings: DescriptionSettings,
     method: Method,
     *,
     embedder: Embedder | None = None,
     model: ChatModel | None = None,
     project: Path | None = None,
-    count: TokenCounter = approximate_tokens,
 ) -> str:
     """Return one description of ``title``, in about ``settings.max_tokens`` tokens.
 
@@ -92,16 +89,16 @@ async def summarise(
         ValueError: a summary is needed and the embedder or the model for it is missing.
         LLMError: the model did not answer, or with nothing.
     """
-    joined = joined_descriptions(descriptions, settings.max_tokens, count)
+    joined = joined_descriptions(descriptions, settings.max_tokens)
     if joined is not None:
         return joined
     if method == "extractive":
         if embedder is None:
             raise ValueError("Extractive summaries need an embedder.")
-        return _extract(descriptions, settings, embedder, count)
+        return _extract(descriptions, settings, embedder)
     if model is None:
         raise ValueError("Summaries by a language model need a model.")
-    read = _spread(distinct_descriptions(descriptions), settings.max_input_tokens, count)
+    read = _spread(distinct_descriptions(descriptions), settings.max_input_tokens)
     system, user = render(
         PROMPT,
         project,
@@ -117,37 +114,35 @@ async def summarise(
     return text
 
 
-def _extract(
-    descriptions: Sequence[str], settings: DescriptionSettings, embedder: Embedder, count: TokenCounter
-) -> str:
+def _extract(descriptions: Sequence[str | None], settings: DescriptionSettings, embedder: Embedder) -> str:
     said: Counter[str] = Counter()
     sentences: dict[str, str] = {}
-    for description in descriptions:
+    for description in filter(None, descriptions):
         for start, end in sentence_spans(description):
             sentence = " ".join(description[start:end].split())
             said[sentence.casefold()] += 1
             sentences.setdefault(sentence.casefold(), sentence)
-    read = _spread(tuple(sentences.values()), settings.max_input_tokens, count)
-    prior = [float(said[sentence.casefold()]) for sentence in read]
+    read = _spread(tuple(sentences.values()), settings.max_input_tokens)
+    prior = [float(max(1, said[sentence.casefold()])) for sentence in read]  # 0: a sentence that was cut
     ranked = central_sentences(embedder.embed(read), len(read), prior=prior)
     chosen: list[int] = []
     left = settings.max_tokens
     for number in ranked:
-        cost = count(_with_separator(read[number]))
+        cost = approximate_tokens(_with_separator(read[number]))
         if cost <= left:
             chosen.append(number)
             left -= cost
     if not chosen:
-        return truncate_to_tokens(read[ranked[0]], settings.max_tokens, count)
+        return truncate_to_tokens(read[ranked[0]], settings.max_tokens)
     return "".join(_with_separator(read[number]) for number in sorted(chosen)).rstrip(" ;")
 
 
-def _spread(texts: Sequence[str], max_tokens: int, count: TokenCounter) -> tuple[str, ...]:
+def _spread(texts: Sequence[str], max_tokens: int) -> tuple[str, ...]:
     """Return as many of ``texts`` as fit, evenly spread over the whole and in order.
 
     When not even the first fits alone, it is cut.
     """
-    costs = [count(text) for text in texts]
+    costs = [approximate_tokens(text) for text in texts]
     total = sum(costs)
     if total <= max_tokens:
         return tuple(texts)
@@ -155,7 +150,7 @@ def _spread(texts: Sequence[str], max_tokens: int, count: TokenCounter) -> tuple
     while True:
         picked = [index * len(texts) // many for index in range(many)]
         if many == 1:
-            return (truncate_to_tokens(texts[0], max_tokens, count),)
+            return (truncate_to_tokens(texts[0], max_tokens),)
         if sum(costs[index] for index in picked) <= max_tokens:
             return tuple(texts[index] for index in picked)
         many -= 1

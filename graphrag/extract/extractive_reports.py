@@ -5,6 +5,7 @@ Nothing in such a report is generated, so it states nothing that the sources do 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ from graphrag.text.sentences import is_heading
 _VERSION = 1  # raised when the same inputs give another report
 _TITLE_MEMBERS = 3
 _SUMMARY_SENTENCES = 3
-_SHORTEST = 20  # characters; what is shorter is mostly an exclamation or a caption
+_SHORTEST, _LONGEST = 20, 400  # characters: below are exclamations and captions, above are lists and rambles
 _HALF_RANK = {"size": 10, "degree": 40, "frequency": 40}  # where each part reaches half of its points
 
 
@@ -62,11 +63,13 @@ def extractive_report_key(
 def candidate_sentences(sentences: Sequence[ContextSentence], limit: int = 200) -> list[ContextSentence]:
     """Return the sentences worth embedding for one community, at most ``limit``, in source order.
 
-    Equal texts are kept once. Headings and very short ones are left out unless there is nothing
-    else. Of too many, those that mention most members are kept, then the longer ones.
+    Equal texts are kept once. Headings, very short and very long ones are left out unless there is
+    nothing else. Of too many, those that mention most members are kept, then the longer ones.
     """
     once = {_one_line(row.text).casefold(): row for row in reversed(_ordered(sentences))}
-    telling = [row for row in once.values() if len(row.text) >= _SHORTEST and not is_heading(row.text)]
+    telling = [
+        row for row in once.values() if _SHORTEST <= len(row.text) <= _LONGEST and not is_heading(row.text)
+    ]
     ranked = sorted(
         telling or once.values(),
         key=lambda row: (-len(set(row.entity_ids)), -min(len(row.text), 200), _place(row)),
@@ -95,7 +98,8 @@ def extract_report(
     if len(vectors) != len(sentences):
         raise ValueError(f"There are {len(vectors)} vectors for {len(sentences)} sentences.")
     members = sorted(rows.entities, key=lambda row: (-row.degree, -row.frequency, row.id))
-    prior = [1.0 + len(set(row.entity_ids)) for row in sentences]
+    weight = {row.id: math.log2(2.0 + row.degree) for row in members}
+    prior = [1.0 + sum(weight.get(one, 0.0) for one in sorted(set(row.entity_ids))) for row in sentences]
     ranked = central_sentences(vectors, len(sentences), prior=prior) if sentences else []
     by_rank = [sentences[number] for number in ranked]
     summary = " ".join(_one_line(row.text) for row in _ordered(by_rank[:_SUMMARY_SENTENCES]))
@@ -117,8 +121,9 @@ def extract_report(
 def _findings(rows: CommunityRows, by_rank: Sequence[ContextSentence], limit: int) -> list[Finding]:
     titles = {row.id: row.title for row in rows.entities}
     said = {_one_line(row.text) for row in by_rank[:_SUMMARY_SENTENCES]}
+    unsaid_first = [*by_rank[_SUMMARY_SENTENCES:], *by_rank[:_SUMMARY_SENTENCES]]
     kinds = (
-        _from_relationships(ranked_relationships(rows), by_rank, titles),
+        _from_relationships(ranked_relationships(rows), unsaid_first, titles),
         _from_claims([claim for claim in rows.claims if claim.subject_id in titles]),
         _from_sentences(by_rank, titles),
     )
@@ -135,10 +140,10 @@ def _findings(rows: CommunityRows, by_rank: Sequence[ContextSentence], limit: in
 
 
 def _from_relationships(
-    edges: Sequence[ContextRelationship], by_rank: Sequence[ContextSentence], titles: Mapping[str, str]
+    edges: Sequence[ContextRelationship], sentences: Sequence[ContextSentence], titles: Mapping[str, str]
 ) -> list[Finding]:
     first: dict[tuple[str, str], ContextSentence] = {}
-    for sentence in by_rank:
+    for sentence in sentences:
         inside = sorted(set(sentence.entity_ids) & titles.keys())
         for position, one in enumerate(inside):
             for other in inside[position + 1 :]:

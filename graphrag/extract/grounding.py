@@ -8,6 +8,8 @@ found literally keeps no offsets, so a reader can tell the two apart.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.schema import CLAIM_STATUSES
@@ -17,6 +19,7 @@ _MAX_NAME = 200
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\w+")
 UNTYPED = "other"
+UNLABELLED = "related to"
 
 
 def ground(text: str, found: Extraction) -> Extraction:
@@ -49,26 +52,22 @@ def ground(text: str, found: Extraction) -> Extraction:
         entity = by_name.get(name.casefold()) or add(name, UNTYPED, "")
         return entity.name
 
-    spans = sentence_spans(text)
+    sentences = _Sentences(text)
     relations: dict[tuple[str, str, str], RelationFact] = {}
     for relation in found.relations:
         head, tail = known(relation.head), known(relation.tail)
-        predicate = _SPACE.sub(" ", relation.predicate.replace("_", " ")).strip().strip(".").lower()
-        if head is None or tail is None or head == tail:
+        predicate = _SPACE.sub(" ", relation.predicate.replace("_", " ")).strip(" .").lower() or UNLABELLED
+        if head is None or tail is None or head == tail or (head, predicate, tail) in relations:
             continue
-        sentence = _sentence_of(text, spans, head, tail, relation.description)
-        start, end = sentence if sentence else (None, None)
-        relations.setdefault(
-            (head, predicate, tail),
-            RelationFact(
-                head,
-                predicate or "related to",
-                tail,
-                _clean_text(relation.description),
-                min(10.0, max(1.0, relation.strength)),
-                start,
-                end,
-            ),
+        start, end = sentences.of(head, tail, relation.description) or (None, None)
+        relations[head, predicate, tail] = RelationFact(
+            head,
+            predicate,
+            tail,
+            _clean_text(relation.description),
+            min(10.0, max(1.0, relation.strength)),
+            start,
+            end,
         )
     claims: dict[tuple[str, str | None, str, str], ClaimFact] = {}
     for claim in found.claims:
@@ -92,44 +91,95 @@ def ground(text: str, found: Extraction) -> Extraction:
 
 
 def find(text: str, phrase: str) -> tuple[int, int] | None:
-    """Find ``phrase`` in ``text`` as whole words: literally, else without case, else over line breaks."""
-    if not phrase.strip():
+    """Find ``phrase`` in ``text`` as whole words: literally, else without case, else inside a word.
+
+    Any white space of the phrase stands for any of the text, so line breaks do not matter. The first
+    place counts. Linear in the length of the text; its lower-cased form is kept for the next call.
+    """
+    words = phrase.split()
+    if not words:
         return None
-    pattern = r"(?<!\w)" + r"\s+".join(re.escape(word) for word in phrase.split()) + r"(?!\w)"
-    match = re.search(pattern, text) or re.search(pattern, text, re.IGNORECASE)
-    if match:
-        return match.start(), match.end()
-    at = text.find(phrase)  # scripts that write particles without a space (Korean)
-    return (at, at + len(phrase)) if at >= 0 else None
+    span = _find_words(text, words)
+    if span is None:
+        span = _find_words(_lowered(text), _lowered(" ".join(words)).split())
+    if span is None:
+        at = text.find(phrase)  # scripts that write particles without a space (Korean)
+        span = (at, at + len(phrase)) if at >= 0 else None
+    return span
+
+
+def _find_words(text: str, words: list[str]) -> tuple[int, int] | None:
+    first, rest = words[0], words[1:]
+    at = text.find(first)
+    while at >= 0:
+        end = at + len(first)
+        if at == 0 or not _is_word(text[at - 1]):
+            for word in rest:
+                begin = end
+                while text[begin : begin + 1].isspace():
+                    begin += 1
+                if begin == end or not text.startswith(word, begin):
+                    break
+                end = begin + len(word)
+            else:
+                if end == len(text) or not _is_word(text[end]):
+                    return at, end
+        at = text.find(first, at + 1)
+    return None
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+@lru_cache(maxsize=8)
+def _lowered(text: str) -> str:
+    """Lower every character that keeps its length, so that offsets stay those of ``text``."""
+    lowered = text.lower()
+    if len(lowered) == len(text) and "Σ" not in text:  # its lower form depends on what follows
+        return lowered
+    return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
 def clean_name(name: str) -> str:
     """Strip quotes, brackets and surplus white space off a name; an absurdly long one becomes empty."""
-    name = _SPACE.sub(" ", "".join(c for c in name if c.isprintable() or c.isspace())).strip()
-    name = name.strip("\"'“”‘’`*_<>[]{} ").strip()
+    name = _clean_text(name).strip("\"'“”‘’`*_<>[]{} ").strip()
     return name if len(name) <= _MAX_NAME and _WORD.search(name) else ""
 
 
 def _clean_type(type_: str) -> str:
-    return _SPACE.sub(" ", type_).strip().strip("\"'<>[]").lower()[:60] or UNTYPED
+    return _SPACE.sub(" ", type_).strip("\"'<>[] ").lower()[:60].rstrip("\"'<>[] ") or UNTYPED
 
 
 def _clean_text(text: str) -> str:
-    return _SPACE.sub(" ", "".join(c for c in text if c.isprintable() or c.isspace())).strip()
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable() or c.isspace())
+    return _SPACE.sub(" ", text).strip()
 
 
-def _sentence_of(
-    text: str, spans: list[tuple[int, int]], head: str, tail: str, description: str
-) -> tuple[int, int] | None:
-    """Return the sentence that holds both names; of several, the one most like the description."""
-    head_folded, tail_folded = head.casefold(), tail.casefold()
-    wanted = set(_WORD.findall(description.casefold()))
-    best: tuple[int, int] | None = None
-    best_overlap = -1
-    for start, end in spans:
-        sentence = text[start:end].casefold()
-        if head_folded in sentence and tail_folded in sentence:
-            overlap = len(wanted.intersection(_WORD.findall(sentence)))
-            if overlap > best_overlap:
-                best, best_overlap = (start, end), overlap
-    return best
+@dataclass(slots=True)
+class _Sentences:
+    """The sentences of a text, cut and folded when the first relation asks for them."""
+
+    text: str
+    _folded: list[tuple[int, int, str]] | None = None
+    _words: dict[int, set[str]] = field(default_factory=dict)
+
+    def of(self, head: str, tail: str, description: str) -> tuple[int, int] | None:
+        """Return the sentence that holds both names; of several, the one most like the description."""
+        if self._folded is None:
+            spans = sentence_spans(self.text)
+            self._folded = [(start, end, self.text[start:end].casefold()) for start, end in spans]
+        head, tail = head.casefold(), tail.casefold()
+        holding = [found for found in self._folded if head in found[2] and tail in found[2]]
+        if len(holding) > 1:
+            wanted = set(_WORD.findall(description.casefold()))
+            best = max(holding, key=lambda found: len(wanted & self._words_of(found)))  # the first of equals
+            return best[:2]
+        return holding[0][:2] if holding else None
+
+    def _words_of(self, sentence: tuple[int, int, str]) -> set[str]:
+        words = self._words.get(sentence[0])
+        if words is None:
+            words = self._words[sentence[0]] = set(_WORD.findall(sentence[2]))
+        return words

@@ -32,7 +32,7 @@ _LONGEST_REPORT = 1 / 4
 _LONGEST_NAME = 200  # characters
 _CLAIM_SHARE = 1 / 4  # of the budget for claims as long as relationships are still to come
 _DETAIL_SHARE = 1 / 4  # of the budget for relationships between children when reports alone overflow
-_NUMBER_TOKENS = 2  # an id has at most six digits
+_BYTES_PER_CHAR = 4
 _CHARS_PER_TOKEN = 12  # no text of a tested tokenizer is cheaper, so longer texts are cut without counting
 
 
@@ -194,6 +194,8 @@ class _Lines:
         self._count = count
         self._longest = max(1, int(max_tokens * _LONGEST_ROW))
         self._longest_report = max(1, int(max_tokens * _LONGEST_REPORT))
+        most = max(len(rows.entities), len(rows.relationships), len(rows.claims), len(rows.children))
+        self._number = count("9" * len(str(most)))
         self.titles = {entity.id: entity.title for entity in rows.entities}
         self.child_of: dict[str, str] = {}
         for child in sorted(rows.children, key=lambda child: child.id):
@@ -261,9 +263,11 @@ class _Lines:
         key = (section, f"{row_id}\0{text}" if section == "Reports" else row_id)
         if key not in self._made:
             longest = self._longest_report if section == "Reports" else self._longest
-            cut = truncate_to_tokens(_cell(text)[: longest * _CHARS_PER_TOKEN], longest, self._count)
+            cut = _cell(text)[: longest * _CHARS_PER_TOKEN]
+            if len(cut) * _BYTES_PER_CHAR > longest:  # else it fits: no token is shorter than a byte
+                cut = truncate_to_tokens(cut, longest, self._count)
             written = "|".join((*(_cell(name)[:_LONGEST_NAME] for name in names), cut))
-            self._made[key] = _Line(row_id, written, _NUMBER_TOKENS + self._count(f"|{written}\n"))
+            self._made[key] = _Line(row_id, written, self._number + self._count(f"|{written}\n"))
         return self._made[key]
 
 

@@ -34,7 +34,7 @@ from graphrag.settings import ReportSettings
 PROMPT = "community_report"
 Method = Literal["extractive", "llm"]
 
-_WORDS_PER_TOKEN = 0.6  # the report's JSON and citations need the rest
+_WORDS_PER_TOKEN = 0.5  # the report's JSON and citations need the rest
 
 
 class FindingAnswer(BaseModel):
@@ -56,7 +56,7 @@ class ReportAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One point of a report; ``citations`` are ids of rows: entities, claims, reports, text units, …"""
+    """One point of a report; ``citations`` are ids of rows: entities, claims, text units and so on."""
 
     summary: str
     explanation: str

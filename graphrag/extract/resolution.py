@@ -37,6 +37,9 @@ DEFAULT_METHODS = METHODS
 ENTITY_CORE = pa.schema(
     [("id", STRING), ("title", STRING), ("type", STRING), ("aliases", STRINGS), ("frequency", pa.int64())]
 )
+# Types whose names take a qualifier after a comma ("Denton, Texas").
+_QUALIFIED_TYPES = frozenset("place location geo gpe city country region organization organisation company".split())
+_RARE_SURNAME = 3  # names of people that end so, up to which a namesake is unlikely
 _DOMINANT = 0.8  # share of a name's mentions from which one type takes the others
 _SINGLE_WORD = 0.03  # single words need this much more similarity
 _NEIGHBOURS = 8
@@ -385,12 +388,14 @@ def _initial_edges(protos: _Protos, nodes: Sequence[int]) -> list[_Edge]:
     """Join acronyms with the one name they can stand for, and shortened personal names with the long one."""
     by_initials: dict[str, list[int]] = defaultdict(list)
     by_ends: dict[tuple[str, str], list[int]] = defaultdict(list)
+    surnames: dict[str, int] = defaultdict(int)
     for i in nodes:
         tokens = protos.forms[i].tokens
         if len(tokens) >= 2:
             for option in initials(tokens):
                 by_initials[option].append(i)
             by_ends[tokens[0][0], tokens[-1]].append(i)
+            surnames[tokens[-1]] += 1
     edges = []
     for i in nodes:
         if is_acronym(protos.names[i]):
@@ -400,33 +405,42 @@ def _initial_edges(protos: _Protos, nodes: Sequence[int]) -> list[_Edge]:
                 edges.append(_Edge(near[0], i, 0.99, "initials"))
             elif not near and len(full) == 1 and len(protos.forms[i].key) >= 4:
                 edges.append(_Edge(full[0], i, 0.9, "initials"))
-    for group in by_ends.values():
+    for (_, surname), group in by_ends.items():
         if 1 < len(group) <= 60:
-            edges += _shortened_edges(protos, group)
+            edges += _shortened_edges(protos, group, rare=surnames[surname] <= _RARE_SURNAME)
     return edges
 
 
-def _shortened_edges(protos: _Protos, group: list[int]) -> list[_Edge]:
+def _shortened_edges(protos: _Protos, group: list[int], *, rare: bool) -> list[_Edge]:
+    """Join personal names that leave out or abbreviate middle names, if all longer forms are one name's.
+
+    "John Robinson" and "John Henry Robinson" may well be two people: both must share a document, or a
+    surname that hardly anybody else has.
+    """
     edges = []
     for i in group:
         short = protos.forms[i]
         longer = [
             j
             for j in group
-            if j != i
-            and short.key != protos.forms[j].key
-            and _types_meet(protos, i, j)
-            and compatible(short, protos.forms[j])
-            and shortened(short, protos.forms[j])
-            and any(len(token) == 1 for token in short.tokens + protos.forms[j].tokens)
+            if j != i and short.key != protos.forms[j].key and _may_shorten(protos, i, j)
         ]
         longest = max(longer, key=lambda j: (len(protos.forms[j].tokens), len(protos.names[j]), -j), default=None)
         if longest is None or any(j != longest and not shortened(protos.forms[j], protos.forms[longest]) for j in longer):
             continue  # "George Bush" is short for two people
-        first = min(len(short.tokens[0]), len(protos.forms[longest].tokens[0])) > 1
-        if first or protos.together(i, longest):
+        whole = min(len(short.tokens[0]), len(protos.forms[longest].tokens[0])) > 1
+        if (whole and rare) or protos.together(i, longest):
             edges.append(_Edge(longest, i, 0.95, "initials"))
     return edges
+
+
+def _may_shorten(protos: _Protos, i: int, j: int) -> bool:
+    short, long = protos.forms[i], protos.forms[j]
+    types = {protos.types[i], protos.types[j]} - GENERIC_TYPES
+    if types - {"person"} or not compatible(short, long) or not shortened(short, long):
+        return False
+    # Left-out whole words are trusted only where the type says that these are people.
+    return "person" in types or any(len(token) == 1 for token in short.tokens + long.tokens)
 
 
 def _qualifier_edges(protos: _Protos, nodes: Sequence[int]) -> list[_Edge]:
@@ -435,15 +449,18 @@ def _qualifier_edges(protos: _Protos, nodes: Sequence[int]) -> list[_Edge]:
     plain: dict[str, list[int]] = defaultdict(list)
     for i in nodes:
         form = protos.forms[i]
-        if form.qualifier and form.head:
+        if form.qualifier and len(form.head) >= 4 and not any(c.isdigit() for c in form.qualifier):
             qualified[form.head].append(i)
         else:
             plain[form.key].append(i)
     edges = []
     for head, longer in qualified.items():
-        if len(longer) == 1:
+        if len(longer) == 1 and len(protos.forms[longer[0]].qualifier.split()) <= 3 and (
+            protos.forms[longer[0]].marks == name_form(head).marks
+        ):
             meeting = [i for i in plain.get(head, ()) if _types_meet(protos, i, longer[0])]
-            if len(meeting) == 1 and protos.types[longer[0]] != "person":
+            types = {protos.types[i] for i in (longer[0], *meeting)} - GENERIC_TYPES
+            if len(meeting) == 1 and types and types <= _QUALIFIED_TYPES:
                 edges.append(_Edge(longer[0], meeting[0], 0.9, "qualifier"))
     return edges
 
@@ -453,7 +470,7 @@ def _surname_edges(protos: _Protos, nodes: Sequence[int]) -> list[_Edge]:
     ending: dict[str, list[int]] = defaultdict(list)
     for i in nodes:
         tokens = protos.forms[i].tokens
-        if protos.types[i] == "person" and len(tokens) > 1:
+        if protos.types[i] == "person" and len(tokens) > 1 and "of" not in tokens:
             ending[tokens[-1]].append(i)
     edges = []
     for i in nodes:
@@ -481,6 +498,9 @@ def _is_sure(protos: _Protos, edge: _Edge, threshold: float) -> bool:
         return False  # equal names of different types were decided before
     if left.key.replace(" ", "") == right.key.replace(" ", ""):
         return len(left.key) >= 5
+    swapped = left.tokens != right.tokens and sorted(left.tokens) == sorted(right.tokens)
+    if swapped and "person" in (protos.types[edge.left], protos.types[edge.right]):
+        return bool(left.qualifier or right.qualifier)  # "Hillary Clinton", "Clinton, Hillary"
     single = min(len(left.tokens), len(right.tokens)) == 1
     if single and min(len(left.key), len(right.key)) < 7:
         return False

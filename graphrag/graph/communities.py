@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +67,7 @@ def _hierarchy(edges: FoldedEdges, settings: CommunitySettings) -> list[_Communi
     while parents:
         level: list[_Community] = []
         for parent, subgraph in zip(parents, _subgraphs(parents, edges), strict=True):
-            labels = _leiden(*subgraph, len(parent.members), parent.level + 1, settings)
+            labels = _leiden(subgraph, len(parent.members), parent.level + 1, settings)
             parts = _parts(parent.members, labels)
             if parent is everything:
                 level.extend(_Community(part, 0, None) for part in parts)
@@ -90,14 +91,15 @@ def _subgraphs(parents: list[_Community], edges: FoldedEdges) -> list[tuple[Inte
     of_edge = np.where(owner[edges.low] == owner[edges.high], owner[edges.low], -1)
     order = np.argsort(of_edge, kind="stable")
     bounds = np.searchsorted(of_edge[order], np.arange(len(parents) + 1))
-    slices = (order[begin:end] for begin, end in zip(bounds[:-1], bounds[1:], strict=True))
+    slices = (order[begin:end] for begin, end in pairwise(bounds))
     return [(place[edges.low[rows]], place[edges.high[rows]], edges.weight[rows]) for rows in slices]
 
 
 def _leiden(
-    low: Integers, high: Integers, weight: Floats, size: int, level: int, settings: CommunitySettings
+    edges: tuple[Integers, Integers, Floats], size: int, level: int, settings: CommunitySettings
 ) -> Integers:
     """Return a community label for each of ``size`` vertices; vertices without edges stay alone."""
+    low, high, weight = edges
     labels = np.full(size, -1, dtype=np.int64)
     connected, ends = np.unique(np.concatenate((low, high)), return_inverse=True)
     if len(connected):

@@ -26,7 +26,8 @@ FROM relationships r JOIN predicates p ON p.id = r.predicate_id LEFT JOIN descri
 """
 _CLAIMS = """
 SELECT c.id, s.id AS subject_id, s.title AS subject, o.title AS object, c.type, c.status, c.description,
-       coalesce(c.source_text, '') AS source_text, c.start_date, c.end_date
+       CASE WHEN c.start_char IS NULL THEN '' ELSE c.source_text END AS source_text,  -- only what is a quote
+       c.start_date, c.end_date
 FROM claim_mentions c JOIN mention_entities sm ON sm.mention_id = c.subject_id JOIN entities s ON s.id = sm.entity_id
 LEFT JOIN mention_entities om ON om.mention_id = c.object_id LEFT JOIN entities o ON o.id = om.entity_id
 """

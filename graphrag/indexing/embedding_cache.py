@@ -10,6 +10,7 @@ import pyarrow as pa
 from graphrag.embed.base import Embedder, Vectors
 from graphrag.hashing import text_hash
 from graphrag.indexing.stage import StageContext
+from graphrag.llm.base import Usage
 from graphrag.schema import EMBEDDINGS
 
 _BATCH = 1024
@@ -51,7 +52,7 @@ class StoredEmbedder:
                 break
             batch = todo[start : start + _BATCH]
             vectors = self._embedder().embed(batch)
-            self._context.usage.add_embedding(self.model_id, len(batch))
+            self._context.usage.add("embedding", self.model_id, Usage(calls=len(batch)))
             flat = pa.array(vectors.reshape(-1), pa.float32())
             offsets = pa.array(np.arange(0, vectors.size + 1, vectors.shape[1]), pa.int32())
             rows = pa.table(

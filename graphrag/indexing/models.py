@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from graphrag.embed import Embedder, make_embedder
-from graphrag.llm import ChatModel, make_chat_model
+from graphrag.llm import ChatModel, aclose, make_chat_model
 from graphrag.llm.usage import UsageLog
 from graphrag.settings import Settings
 from graphrag.store.layout import Layout
@@ -56,3 +56,8 @@ class ProjectModels:
     def embedder(self) -> Embedder:
         """Return the embedder."""
         return self._embedder
+
+    async def aclose(self) -> None:
+        """Close the chat model if it was made."""
+        if "_chat" in self.__dict__:
+            await aclose(self._chat)

@@ -142,9 +142,13 @@ async def work(
             if not waiting:
                 return
             finished, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            errors = [error for task in finished if (error := task.exception()) is not None]
             for task in finished:
-                context.progress.advance()
-                yield task.result()
+                if task.exception() is None:  # what was answered is handed on, also beside an error
+                    context.progress.advance()
+                    yield task.result()
+            if errors:
+                raise errors[0]
     finally:
         for task in waiting:
             task.cancel()

@@ -38,7 +38,7 @@ class Generation:
 
     prompt: list[int]
     max_tokens: int
-    grammar: str | None = None
+    matcher: Any = None
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class Generation:
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: str | None = None
+    error: str | None = None
 
     @property
     def width(self) -> int:
@@ -79,12 +80,10 @@ class Generator:
     def run(self, batch: Sequence[Generation]) -> None:
         """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers of one width.
 
-        Raises:
-            LLMError: a grammar is wrong.
+        An answer that its grammar stopped has an ``error`` as well.
         """
         import torch
 
-        matchers = [self._matcher(generation.grammar) for generation in batch]
         decoders = [_TextDecoder(self.tokenizer) for _ in batch]
         dice = [np.random.default_rng([generation.seed, *generation.prompt[-32:]]) for generation in batch]
         steps = max(generation.max_tokens for generation in batch)
@@ -97,11 +96,9 @@ class Generator:
                 following = [0] * self.rows
                 for row, generation in enumerate(batch):
                     if generation.finish_reason is None:
-                        values = logits[row]
-                        if matchers[row] is not None:
-                            values = np.where(_allowed(matchers[row], len(values)), values, -np.inf)
+                        values = _permitted(generation, logits[row])
                         following[row] = _choose(values, generation.temperature, dice[row])
-                        self._take(generation, following[row], matchers[row], decoders[row])
+                        self._take(generation, following[row], decoders[row])
                 if step == steps - 1 or all(g.finish_reason or not g.wanted() for g in batch):
                     break
                 rows.feed(following)
@@ -141,17 +138,18 @@ class Generator:
         output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[0, -1], [(layer.keys, layer.values) for layer in cache.layers]
 
-    def _take(self, generation: Generation, token: int, matcher: Any, decoder: _TextDecoder) -> None:
+    def _take(self, generation: Generation, token: int, decoder: _TextDecoder) -> None:
         """Append ``token`` to an answer, or end it."""
-        if token in self.ends:
+        matcher = generation.matcher
+        if token in self.ends or generation.error:
             generation.finish_reason = "stop"
             return
         generation.tokens.append(token)
         decoder.add(token)
         if matcher is not None:
             if not matcher.consume_token(token):
-                raise LLMError(f"The grammar stopped the answer: {matcher.get_error()}")
-            if matcher.is_stopped():
+                generation.error = matcher.get_error()
+            if generation.error or matcher.is_stopped():
                 generation.finish_reason = "stop"
         if any(stop in decoder.text for stop in generation.stop):
             generation.finish_reason = "stop"
@@ -161,9 +159,12 @@ class Generator:
         if generation.on_text is not None and not generation.stop:
             _show(generation, decoder.text)
 
-    def _matcher(self, grammar: str | None) -> Any:
-        if grammar is None:
-            return None
+    def matcher(self, grammar: str) -> Any:
+        """Return what follows an answer through ``grammar`` (of :func:`json_grammar` or :func:`lark_grammar`).
+
+        Raises:
+            LLMError: the grammar cannot be used.
+        """
         from llguidance import LLMatcher
         from llguidance.hf import from_tokenizer
 
@@ -171,7 +172,7 @@ class Generator:
             self._grammars = from_tokenizer(
                 self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=sorted(self.ends)
             )
-        matcher = LLMatcher(self._grammars, grammar)
+        matcher = LLMatcher(self._grammars, grammar, log_level=0)
         if matcher.is_error():
             raise LLMError(f"The grammar of the answer cannot be used: {matcher.get_error()}")
         return matcher
@@ -265,14 +266,21 @@ def _finish(generation: Generation, decoder: _TextDecoder) -> None:
     generation.finish_reason = generation.finish_reason or "length"
 
 
-def _allowed(matcher: Any, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _permitted(
+    generation: Generation, logits: np.ndarray[Any, np.dtype[np.float32]]
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the logits with every token ruled out that the answer's grammar forbids here."""
     from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-    mask = allocate_token_bitmask(1, size)
-    fill_next_token_bitmask(matcher, mask)
-    if matcher.is_error():
-        raise LLMError(f"The grammar stopped the answer: {matcher.get_error()}")
-    return np.unpackbits(mask[0].view(np.uint8), bitorder="little")[:size].astype(np.bool_)
+    if generation.matcher is None:
+        return logits
+    mask = allocate_token_bitmask(1, len(logits))
+    fill_next_token_bitmask(generation.matcher, mask)
+    if generation.matcher.is_error():
+        generation.error = generation.matcher.get_error()
+        return logits
+    allowed = np.unpackbits(mask[0].view(np.uint8), bitorder="little")[: len(logits)].astype(np.bool_)
+    return np.where(allowed, logits, np.float32(-np.inf))
 
 
 def json_grammar(schema: dict[str, Any]) -> str:

@@ -175,12 +175,16 @@ class TransformersModel:
                     job.done.set_exception(_as_llm_error(error))
             return
         for job, generation in zip(batch, generations, strict=True):
+            if job.done.cancelled():
+                continue
+            if generation.error:
+                job.done.set_exception(LLMError(f"The grammar stopped the answer: {generation.error}"))
+                continue
             usage = Usage(1, 0, len(generation.prompt), len(generation.tokens))
             response = ChatResponse(
                 text=generation.text, usage=usage, finish_reason=generation.finish_reason or "stop"
             )
-            if not job.done.cancelled():
-                job.done.set_result(response)
+            job.done.set_result(response)
 
     def _prepared(self, job: _Job) -> Generation:
         from graphrag.llm.generation import Generation, json_grammar, lark_grammar
@@ -197,15 +201,15 @@ class TransformersModel:
                 f"The prompt has {len(prompt)} tokens; {self._source} takes {window} with the answer.",
                 hint="Lower chunking.size or the token limits of the step, or raise llm.context_window.",
             )
-        grammar = None
+        matcher = None
         if request.output is not None:
-            grammar = json_grammar(strict_schema(request.output))
+            matcher = generator.matcher(json_grammar(strict_schema(request.output)))
         elif request.grammar is not None:
-            grammar = lark_grammar(request.grammar)
+            matcher = generator.matcher(lark_grammar(request.grammar))
         return Generation(
             prompt=prompt,
             max_tokens=min(request.max_tokens, room),
-            grammar=grammar,
+            matcher=matcher,
             temperature=request.temperature,
             seed=request.seed,
             stop=request.stop,

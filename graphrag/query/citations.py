@@ -126,10 +126,10 @@ class CitationResolver:
             return self._from_claim(row, texts)
         if len(seen) >= _DEEPEST_REPORT:
             return []
-        return self._from_report(row, reference, texts, seen | {reference})
+        return self._from_report(row, texts, seen | {reference})
 
     def sentence_in_unit(self, place: int, texts: tuple[str, ...]) -> Evidence:
-        """Return the sentence of a text unit that shares most words with ``texts[0]``, then ``texts[1]``…
+        """Return the sentence of a text unit that shares most words with ``texts``; the first counts most.
 
         A unit that shares no word with any of them (another language) is returned whole.
         """
@@ -209,7 +209,7 @@ class CitationResolver:
         return [span or self.sentence_in_unit(place, about)]
 
     def _from_report(
-        self, row: dict[str, Any], reference: Reference, texts: tuple[str, ...], seen: frozenset[Reference]
+        self, row: dict[str, Any], texts: tuple[str, ...], seen: frozenset[Reference]
     ) -> list[Evidence]:
         def nearness(finding: dict[str, Any]) -> float:
             terms = content_terms(f"{finding['summary']} {finding['explanation']}")

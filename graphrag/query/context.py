@@ -13,7 +13,7 @@ from typing import Any
 from graphrag.tokens import TokenCounter, approximate_tokens, truncate_to_tokens
 
 _LEAST_SHORTENED = 48  # tokens; a row cut shorter than this says nothing
-_TAG = re.compile(r"<(/?\s*context\s*)>", re.IGNORECASE)
+_TAG = re.compile(r"<(\s*/?\s*context\s*)>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

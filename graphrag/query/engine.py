@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ from pydantic import ValidationError
 
 from graphrag.embed.base import Embedder
 from graphrag.errors import QueryError
-from graphrag.llm.base import ChatModel
+from graphrag.llm.base import ChatModel, aclose
 from graphrag.query.answer import no_model
+from graphrag.query.background import BackgroundLoop
 from graphrag.query.basic import answer_basic
 from graphrag.query.global_ import answer_global
 from graphrag.query.graph_view import GraphView
@@ -32,9 +31,27 @@ Method = Callable[[Question], AsyncIterator[str]]
 METHODS: Mapping[str, Method] = {"basic": answer_basic, "global": answer_global, "local": answer_local}
 
 
+class _ModelOnDemand:
+    """The chat model, made at the first question that needs it."""
+
+    def __init__(self, given: ChatModel | Callable[[], ChatModel] | None) -> None:
+        self._given = given
+        self._model: ChatModel | None = None
+
+    def get(self) -> ChatModel | None:
+        if self._model is None and self._given is not None:
+            self._model = self._given if isinstance(self._given, ChatModel) else self._given()
+        return self._model
+
+    async def aclose(self) -> None:
+        if self._model is not None:
+            await aclose(self._model)
+
+
 class QueryEngine:
     """Answers questions from one published index.
 
+    ``chat_model`` may be a function that makes the model: extractive answers never call it.
     ``root`` is the project whose ``prompts/`` replace the shipped ones. Without a chat model only
     extractive answers can be given; without an embedder passages are found by words. One engine
     may serve any number of questions at once.
@@ -47,16 +64,16 @@ class QueryEngine:
         self,
         index: Index,
         settings: Settings,
-        chat_model: ChatModel | None = None,
+        chat_model: ChatModel | Callable[[], ChatModel] | None = None,
         embedder: Embedder | None = None,
-        *,
         root: Path | None = None,
     ) -> None:
         if embedder is not None and index.embedding_model is not None:
             check_embedder(index, embedder)
         self.index = index
         self.settings = settings
-        self.chat_model = chat_model
+        self._models = _ModelOnDemand(chat_model)
+        self._background = BackgroundLoop(self._models.aclose)
         self.embedder = embedder
         self.root = root
         self.view = GraphView(index)
@@ -95,14 +112,12 @@ class QueryEngine:
         yield asked.result()
 
     def query(self, question: str, method: str = "local", **overrides: Any) -> QueryResult:
-        """Answer as :meth:`aquery` does, and wait for it; also inside a running event loop."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self.aquery(question, method, **overrides))
-        # A notebook's loop is running: this thread cannot run another one, so a second thread does.
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            return pool.submit(lambda: asyncio.run(self.aquery(question, method, **overrides))).result()
+        """Answer as :meth:`aquery` does, and wait for it; also while an event loop is running (notebooks)."""
+        return self._background.run(self.aquery(question, method, **overrides))
+
+    def close(self) -> None:
+        """Close what :meth:`query` keeps open between questions; the engine can still be used."""
+        self._background.close()
 
     def retriever(self) -> Retriever:
         """Return what finds passages: words and vectors, or words alone where there are no vectors."""
@@ -121,7 +136,8 @@ class QueryEngine:
             )
         settings = self.settings.model_copy(update={"query": self._query_settings(overrides)})
         mode = settings.resolved(settings.query.method)
-        if mode == "llm" and self.chat_model is None:
+        chat_model = self._models.get() if mode == "llm" else None
+        if mode == "llm" and chat_model is None:
             raise no_model()
         return Question(
             text=text,
@@ -130,7 +146,7 @@ class QueryEngine:
             settings=settings,
             view=self.view,
             reports=self.reports,
-            chat_model=self.chat_model,
+            chat_model=chat_model,
             embedder=self.embedder,
             retriever=self.retriever(),
             root=self.root,

@@ -24,10 +24,13 @@ _FEWEST_SENTENCES = 3
 _NEAR_THE_BEST = 0.75  # beyond the first few, a sentence must come this near to the best
 _FAIRLY_NEAR = 0.5
 _REDUNDANCY = 0.35  # weight of likeness to chosen sentences in MMR
+_SAME = 0.95  # a sentence this like a chosen one says nothing new
 _NAME_BONUS = 0.06  # for each linked entity that a sentence names, at most two
 _PRONOUN_MALUS = 0.04
 _FEWEST_WORDS, _MOST_WORDS = 4, 90
-_PRONOUNS = frozenset("he she it they this that these those his her its their such".split())
+_PRONOUNS = frozenset(
+    ("he", "she", "it", "they", "this", "that", "these", "those", "his", "her", "its", "their", "such")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def candidates_of_units(resolver: CitationResolver, units: Sequence[int]) -> lis
 def says_something(sentence: str) -> bool:
     """Say whether a sentence can stand in an answer: no heading, question, fragment or table row."""
     n_words = len(terms(sentence))
-    if not _FEWEST_WORDS <= n_words or len(sentence.split()) > _MOST_WORDS:
+    if n_words < _FEWEST_WORDS or len(sentence.split()) > _MOST_WORDS:
         return False
     return not (
         is_heading(sentence) or sentence.rstrip("\"'”’)").endswith(("?", "？")) or sentence.startswith("|")
@@ -106,7 +109,7 @@ def choose(
     gain = similarity + np.array([_adjustment(one.text, list(names)) for one in shortlist])
     order = _mmr(gain, vectors, [one.text for one in shortlist], [one.group for one in shortlist], per_group)
     best = float(similarity[order[0]])
-    chosen = []
+    chosen: list[Chosen] = []
     for place in order:
         needed = best * (_FAIRLY_NEAR if len(chosen) < _FEWEST_SENTENCES else _NEAR_THE_BEST)
         if similarity[place] >= max(needed, 0.0) and len(chosen) < limit:
@@ -158,6 +161,7 @@ def _mmr(
         else:
             near = np.array([_jaccard(one, word_sets[best]) for one in word_sets])
         likeness = np.maximum(likeness, near)
+        left &= near < _SAME
     return order
 
 

@@ -30,10 +30,10 @@ class Link:
     matched: str
 
 
-def link_entities(view: GraphView, relevance: Relevance, k: int) -> list[Link]:
-    """Return the ``k`` entities that the question is most likely about, best first, ties by place.
+def link_entities(view: GraphView, relevance: Relevance, k: int) -> tuple[list[Link], int]:
+    """Return the ``k`` entities a question is most likely about, and how many more were found.
 
-    Named entities come first (title or alias, then distinctive parts of a name), then those
+    Best first, ties by place. Named entities come first (title or alias, then distinctive parts of a name), then those
     whose description is near the question. No LLM call.
     """
     links: dict[int, Link] = {}
@@ -57,4 +57,5 @@ def link_entities(view: GraphView, relevance: Relevance, k: int) -> list[Link]:
         if place_ is None or place_ in links or score < max(_LEAST_COSINE, _NEAR_THE_BEST * near[0][1]):
             continue
         links[place_] = Link(place_, score, "description", "")
-    return sorted(links.values(), key=lambda link: (-link.score, link.place))[:k]
+    ranked = sorted(links.values(), key=lambda link: (-link.score, link.place))
+    return ranked[:k], len(ranked) - len(ranked[:k])

@@ -22,16 +22,27 @@ async def answer_local(question: Question) -> AsyncIterator[str]:
         question.relevance(), question.passages(settings.top_k_text_units)
     )
     view = question.view
-    links = await asyncio.to_thread(link_entities, view, relevance, settings.top_k_entities)
+    links, more = await asyncio.to_thread(link_entities, view, relevance, settings.top_k_entities)
+    wanted = settings.max_context_tokens
+    limit = (
+        wanted
+        if question.mode == "extractive"
+        else context_limit(question.settings, wanted, question.text)
+    )
     around = await asyncio.to_thread(
-        neighbourhood, view, relevance, links, passages, top_k_relationships=settings.top_k_relationships
+        neighbourhood,
+        view,
+        relevance,
+        links,
+        passages,
+        top_k_relationships=settings.top_k_relationships,
+        max_tokens=limit,
     )
     by_name = {section.name: section for section in around.sections}
     question.trace += [*linked_rows(links, by_name["Entities"]), *around.trace]
-    wanted = settings.max_context_tokens
-    limit = (
-        wanted if question.mode == "extractive" else context_limit(question.settings, wanted, question.text)
-    )
+    if more:
+        why = f"linked less surely than the best {settings.top_k_entities}"
+        question.trace.append({"event": "left_out", "section": "Entities", "count": more, "why": why})
     parts = shares(settings.text_unit_share, settings.report_share)
     context = await asyncio.to_thread(build_context, around.sections, limit, parts)
     question.use(context)

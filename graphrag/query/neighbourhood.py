@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from graphrag.query.context import Row, Section
 from graphrag.query.graph_view import GraphView, Neighbours, Places
@@ -23,9 +24,19 @@ from graphrag.query.sections import (
 _COMPARED = 400  # neighbours and units compared with the question by vector; the rest is cut by weight
 _MAX_CLAIMS = 30
 _MAX_REPORTS = 8
-_MAX_UNITS = 40
+_MAX_UNITS = 100
+_SPARE = 1.5  # candidates for source text, in multiples of the context: a row too large may be passed over
 _SUPPORT = 0.3  # what full support by linked rows is worth, in cosine
 _LEAST_SIMILARITY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Linked entities, how sure each is, and the relationships chosen around them."""
+
+    places: Places
+    sure: Scores
+    edges: Places = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,7 @@ def neighbourhood(
     passages: Sequence[tuple[str, float]],
     *,
     top_k_relationships: int,
+    max_tokens: int,
 ) -> Neighbourhood:
     """Rank what surrounds the linked entities of a question; ``passages`` are retrieved beside them.
 
@@ -51,10 +63,14 @@ def neighbourhood(
     trace: list[dict[str, Any]] = []
     places = np.array([link.place for link in links], dtype=np.int64)
     sure = np.array([link.score for link in links])
-    edges, edge_scores = rank_relationships(view, relevance, places, sure, top_k_relationships, trace)
-    claims, claim_scores = rank_claims(view, relevance, places, sure, trace)
-    reports, report_scores = rank_reports(view, places, sure, trace)
-    units, unit_scores = rank_units(view, relevance, (places, sure), edges, passages, trace)
+    linked = Linked(places, sure)
+    edges, edge_scores = rank_relationships(view, relevance, linked, top_k_relationships, trace)
+    linked = Linked(places, sure, edges)
+    claims, claim_scores = rank_claims(view, relevance, linked, trace)
+    reports, report_scores = rank_reports(view, linked, trace)
+    units, unit_scores = rank_units(
+        view, relevance, linked, passages, trace, max_tokens=int(_SPARE * max_tokens)
+    )
     index = view.index
     sections = (
         reports_section(index, reports, report_scores, full=False),
@@ -81,7 +97,7 @@ def shares(text_unit_share: float, report_share: float) -> dict[str, float]:
 
 
 def rank_relationships(
-    view: GraphView, relevance: Relevance, linked: Places, sure: Scores, k: int, trace: list[dict[str, Any]]
+    view: GraphView, relevance: Relevance, linked: Linked, k: int, trace: list[dict[str, Any]]
 ) -> tuple[Places, Scores]:
     """Return the ``k`` best relationships at ``linked`` and their scores.
 
@@ -89,13 +105,13 @@ def rank_relationships(
     of the end that was not linked (a hub is next to everything and so says little), times how
     sure the link is, times the similarity of the relationship to the question.
     """
-    edges, which = view.relationships_of.of_many(linked)
+    edges, which = view.relationships_of.of_many(linked.places)
     if not len(edges):
         return edges, np.zeros(0)
-    edges, owner = _best_owner(edges, sure[which])
+    edges, owner = _best_owner(edges, linked.sure[which])
     source, target = (ends[edges] for ends in view.relationship_ends)
     is_linked = np.zeros(view.n_entities, dtype=bool)
-    is_linked[linked] = True
+    is_linked[linked.places] = True
     both = is_linked[source] & is_linked[target]
     other = np.where(is_linked[source], target, source)
     total = max(len(view.weights), 1)
@@ -104,7 +120,7 @@ def rank_relationships(
     order = np.lexsort((edges, -score, ~both))[:_COMPARED]
     left_out = len(edges) - len(order)
     edges, both, score = edges[order], both[order], score[order]
-    similarity = relevance.of_rows("relationships", edges, "description")
+    similarity = relevance.of_rows("relationships", edges, "predicate", "description")
     score = score * np.maximum(similarity, _LEAST_SIMILARITY)
     order = np.lexsort((edges, -score, ~both))
     chosen = order[:k]
@@ -124,33 +140,33 @@ def rank_relationships(
 
 
 def rank_claims(
-    view: GraphView, relevance: Relevance, linked: Places, sure: Scores, trace: list[dict[str, Any]]
+    view: GraphView, relevance: Relevance, linked: Linked, trace: list[dict[str, Any]]
 ) -> tuple[Places, Scores]:
     """Return the claims about ``linked``, by how sure the link is and by their words."""
-    claims, which = view.claims_of.of_many(linked)
+    claims, which = view.claims_of.of_many(linked.places)
     if not len(claims):
         return claims, np.zeros(0)
-    claims, owner = _best_owner(claims, sure[which])
+    claims, owner = _best_owner(claims, linked.sure[which])
     order = np.lexsort((claims, -owner))[:_COMPARED]
     considered = len(claims)
     claims, owner = claims[order], owner[order]
-    score = owner * (_LEAST_SIMILARITY + relevance.of_rows("covariates", claims, "description"))
+    score = owner * (
+        _LEAST_SIMILARITY + relevance.of_rows("covariates", claims, "type", "description", "source_text")
+    )
     order = np.lexsort((claims, -score))[:_MAX_CLAIMS]
     if considered > len(order):
         trace.append(_left_out("Claims", considered - len(order), f"below the best {_MAX_CLAIMS}"))
     return claims[order], score[order]
 
 
-def rank_reports(
-    view: GraphView, linked: Places, sure: Scores, trace: list[dict[str, Any]]
-) -> tuple[Places, Scores]:
+def rank_reports(view: GraphView, linked: Linked, trace: list[dict[str, Any]]) -> tuple[Places, Scores]:
     """Return the reports of the deepest communities of ``linked``, by the links they hold, then by rank."""
-    found = view.deepest_report[linked] if len(linked) else np.zeros(0, dtype=np.int64)
+    found = view.deepest_report[linked.places] if len(linked.places) else np.zeros(0, dtype=np.int64)
     known = found >= 0
     if not known.any():
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     reports, inverse = np.unique(found[known], return_inverse=True)
-    held = np.bincount(inverse, weights=sure[known])
+    held = np.bincount(inverse, weights=linked.sure[known]).astype(np.float64)
     ranks = np.asarray(view.index.table("community_reports")["rank"].to_numpy(), dtype=np.float64)[reports]
     order = np.lexsort((reports, -np.nan_to_num(ranks), -held))[:_MAX_REPORTS]
     if len(reports) > len(order):
@@ -161,18 +177,21 @@ def rank_reports(
 def rank_units(
     view: GraphView,
     relevance: Relevance,
-    linked: tuple[Places, Scores],
-    edges: Places,
+    linked: Linked,
     passages: Sequence[tuple[str, float]],
     trace: list[dict[str, Any]],
+    *,
+    max_tokens: int,
 ) -> tuple[Places, Scores]:
     """Return the text units for a question, by similarity plus the linked rows that they support.
 
-    Candidates are the units of linked entities and of chosen relationships, and the passages that
+    At least one, and no more than ``max_tokens`` hold. Candidates are the units of linked entities and of chosen relationships, and the passages that
     retrieval found without the graph, so a question that names no entity still meets its text.
     """
-    support = _support(view.units_of_entities, *linked)
-    for unit, value in _support(view.units_of_relationships, edges, np.ones(len(edges))).items():
+    support = _support(view.units_of_entities, linked.places, linked.sure)
+    for unit, value in _support(
+        view.units_of_relationships, linked.edges, np.ones(len(linked.edges))
+    ).items():
         support[unit] = support.get(unit, 0.0) + value
     retrieved = [
         place for row_id, _ in passages if (place := view.index.place("text_units", row_id)) is not None
@@ -185,6 +204,8 @@ def rank_units(
     supported = np.log1p(np.array([support.get(int(unit), 0.0) for unit in candidates]))
     score = similarity + _SUPPORT * supported / max(float(supported.max()), 1e-9)
     order = np.lexsort((candidates, -score))[:_MAX_UNITS]
+    sizes = view.index.table("text_units")["n_tokens"].take(pa.array(candidates[order])).to_numpy()
+    order = order[: max(1, int(np.searchsorted(np.cumsum(sizes), max_tokens, side="right")))]
     for place in order[:10].tolist():
         unit = int(candidates[place])
         trace.append(
@@ -199,7 +220,7 @@ def rank_units(
         )
     considered = len({*support, *retrieved})
     if considered > len(order):
-        trace.append(_left_out("Sources", considered - len(order), f"below the best {_MAX_UNITS}"))
+        trace.append(_left_out("Sources", considered - len(order), f"below the best {len(order)}"))
     return candidates[order], score[order]
 
 

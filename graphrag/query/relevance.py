@@ -16,12 +16,13 @@ from graphrag.store.lexical import terms
 Scores = npt.NDArray[np.float64]
 
 # Words that say how a question is put, not what it is about.
-FUNCTION_WORDS = frozenset(
-    "a about after all also am an and any are as at be been before but by can could did do does for from had has "
-    "have he her hers him his how i if in into is it its many me more most much my no not of on or our out she so "
-    "some such tell than that the their them then there these they this those to up us was we were what when where "
-    "which who whom whose why will with would you your".split()
-)
+_FUNCTION_WORDS_TEXT = """
+a about after all also am an and any are as at be been before but by can could did do does for from
+had has have he her hers him his how i if in into is it its many me more most much my no not of on
+or our out she so some such tell than that the their them then there these they this those to up us
+was we were what when where which who whom whose why will with would you your
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 
 
 def content_terms(text: str) -> frozenset[str]:
@@ -67,16 +68,17 @@ class Relevance:
             return []
         return self.index.vectors(kind).search(self.vector, k)[0]
 
-    def of_rows(self, kind: str, places: npt.NDArray[np.int64], column: str) -> Scores:
-        """Score the rows of table ``kind`` at ``places``; without vectors by the words in ``column``."""
+    def of_rows(self, kind: str, places: npt.NDArray[np.int64], *columns: str) -> Scores:
+        """Score the rows of table ``kind`` at ``places``; without vectors by the words in ``columns``."""
         if not len(places):
             return np.zeros(0)
         if self.vector is not None and self.has(kind):
             stored = self.index.vectors(kind).vectors_of([int(place) for place in places])
             return np.asarray(stored @ self.vector[0], dtype=np.float64)
         wanted = content_terms(self.question)
-        texts = self.index.table(kind)[column].take(pa.array(places)).to_pylist()
-        return np.array([word_overlap(wanted, text or "") for text in texts])
+        rows = self.index.table(kind).select(list(columns)).take(pa.array(places)).to_pylist()
+        texts = [" ".join(str(value) for value in row.values() if value) for row in rows]
+        return np.array([word_overlap(wanted, text) for text in texts])
 
     def of_texts(self, texts: Sequence[str]) -> tuple[Scores, Vectors | None]:
         """Score ``texts``, and return their vectors where they were made (one embedding each)."""

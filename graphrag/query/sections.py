@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -18,14 +20,14 @@ def sources_section(index: Index, places: Places, scores: Scores) -> Section:
     ids = list(dict.fromkeys(str(row["document_id"]) for row in rows))
     titles = {str(row["id"]): str(row["title"] or "") for row in index.rows("documents", ids)}
     cells = [(titles.get(str(row["document_id"]), ""), str(row["text"])) for row in rows]
-    return _section("Sources", ("document", "text"), places, rows, cells, scores)
+    return Section("Sources", ("document", "text"), _rows(places, rows, cells, scores))
 
 
 def entities_section(index: Index, places: Places, scores: Scores) -> Section:
     """Return entities: title, type, description."""
     rows = _take(index, "entities", places, ("id", "title", "type", "description"))
     cells = [(str(row["title"]), str(row["type"] or ""), str(row["description"] or "")) for row in rows]
-    return _section("Entities", ("entity", "type", "description"), places, rows, cells, scores)
+    return Section("Entities", ("entity", "type", "description"), _rows(places, rows, cells, scores))
 
 
 def relationships_section(index: Index, places: Places, scores: Scores) -> Section:
@@ -33,7 +35,7 @@ def relationships_section(index: Index, places: Places, scores: Scores) -> Secti
     rows = _take(index, "relationships", places, ("id", "source", "predicate", "target", "description"))
     names = ("source", "predicate", "target", "description")
     cells = [tuple(str(row[name] or "") for name in names) for row in rows]
-    return _section("Relationships", names, places, rows, cells, scores)
+    return Section("Relationships", names, _rows(places, rows, cells, scores))
 
 
 def claims_section(index: Index, places: Places, scores: Scores) -> Section:
@@ -43,10 +45,10 @@ def claims_section(index: Index, places: Places, scores: Scores) -> Section:
     cells = []
     for row in rows:
         dates = "/".join(str(row[name]) for name in ("start_date", "end_date") if row[name])
-        names = (row["subject_id"], row["object_id"], row["status"])
-        cells.append((*(str(name or "") for name in names), dates, str(row["description"] or "")))
-    columns = ("subject", "object", "status", "dates", "claim")
-    return _section("Claims", columns, places, rows, cells, scores)
+        heads = (row["subject_id"], row["object_id"], row["status"])
+        cells.append((*(str(head or "") for head in heads), dates, str(row["description"] or "")))
+    names = ("subject", "object", "status", "dates", "claim")
+    return Section("Claims", names, _rows(places, rows, cells, scores))
 
 
 def reports_section(index: Index, places: Places, scores: Scores, *, full: bool) -> Section:
@@ -56,24 +58,15 @@ def reports_section(index: Index, places: Places, scores: Scores, *, full: bool)
     for row in rows:
         body = str(row["full_content" if full else "summary"] or "")
         cells.append((str(row["title"] or ""), remove_citations(body.removeprefix(f"# {row['title']}"))))
-    return _section("Reports", ("title", "report"), places, rows, cells, scores)
+    return Section("Reports", ("title", "report"), _rows(places, rows, cells, scores))
 
 
-def _section(
-    name: str,
-    columns: tuple[str, ...],
-    places: Places,
-    rows: list[dict[str, object]],
-    cells: list[tuple[str, ...]],
-    scores: Scores,
-) -> Section:
-    return Section(
-        name,
-        columns,
-        tuple(
-            Row(int(place), str(row["id"]), cell, float(score))
-            for place, row, cell, score in zip(places, rows, cells, scores, strict=True)
-        ),
+def _rows(
+    places: Places, rows: list[dict[str, object]], cells: Sequence[tuple[str, ...]], scores: Scores
+) -> tuple[Row, ...]:
+    return tuple(
+        Row(int(place), str(row["id"]), cell, float(score))
+        for place, row, cell, score in zip(places, rows, cells, scores, strict=True)
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from graphrag.errors import QueryError
 from graphrag.query.graph_view import Places
-from graphrag.query.relevance import Relevance, Scores, content_terms
+from graphrag.query.relevance import FUNCTION_WORDS, Relevance, Scores
 from graphrag.store.index import Index
+from graphrag.store.lexical import terms
 
 Rate = Callable[[list[int]], Awaitable[dict[int, float]]]
 
@@ -22,12 +23,14 @@ _MOST_EXPANDED = 512  # reports of a level that are compared
 _RANK_WEIGHT = 0.5
 
 # Words of questions about the collection as such: similarity to any one report says nothing then.
-_GENERIC = frozenset(
-    "main major key important central chief overall general common recurring theme themes topic topics subject subjects "
-    "document documents text texts corpus collection dataset data story stories book books article articles report "
-    "reports content contents summary summarize summarise overview describe explain tell list give idea ideas point "
-    "points gist whole entire across discussed covered described mentioned content".split()
-)
+_GENERIC_TEXT = """
+main major key important central chief overall general common recurring theme themes topic topics
+subject subjects document documents text texts corpus collection dataset data story stories book
+books article articles report reports content contents summary summarize summarise overview describe
+explain tell list give idea ideas point points gist whole entire across discussed covered described
+mentioned
+"""
+_GENERIC = frozenset(_GENERIC_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Selection:
 
 def is_about_everything(question: str) -> bool:
     """Say whether a question names nothing in particular ("What are the main themes?")."""
-    return content_terms(question) <= _GENERIC
+    return frozenset(terms(question)) - FUNCTION_WORDS <= _GENERIC
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class ReportTree:
             there = ", ".join(str(one) for one in sorted(set(self.levels.tolist())))
             raise QueryError(
                 f"There are no reports of level {level}.",
-                hint=f"There are levels {there}; 0 is the coarsest. Leave the level out to choose by question.",
+                hint=f"There are levels {there}; 0 is the coarsest. Without a level the question decides.",
             )
         return [
             place

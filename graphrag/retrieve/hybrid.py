@@ -24,7 +24,7 @@ def reciprocal_rank_fusion(
     for ranking in rankings:
         for rank, (row_id, _) in enumerate(ranking, start=1):
             scores[row_id] = scores.get(row_id, 0.0) + 1.0 / (constant + rank)
-    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
+    return sorted(scores.items(), key=lambda pair: (-round(pair[1], 12), pair[0]))
 
 
 @dataclass(frozen=True, slots=True)

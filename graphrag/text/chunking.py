@@ -38,12 +38,12 @@ def chunk_text(text: str, settings: ChunkingSettings) -> list[Chunk]:
     count = token_counter(settings.tokenizer)
     if settings.strategy == "sentences":
         return _sentence_chunks(text, settings.size, settings.overlap, count)
-    return _windows(text, 0, len(text), settings.size, settings.overlap, count)
+    return _windows(text, (0, len(text)), settings.size, settings.overlap, count)
 
 
-def _windows(text: str, start: int, end: int, size: int, overlap: int, count: TokenCounter) -> list[Chunk]:
+def _windows(text: str, span: tuple[int, int], size: int, overlap: int, count: TokenCounter) -> list[Chunk]:
     """Cut ``text[start:end]`` into windows that end at white space."""
-    pieces = _pieces(text, start, end, size, count)
+    pieces = _pieces(text, *span, size, count)
     total = len(pieces.starts)
     windows: list[Chunk] = []
     first = reached = 0
@@ -53,7 +53,7 @@ def _windows(text: str, start: int, end: int, size: int, overlap: int, count: To
             first = reached
             continue
         windows.append(Chunk(pieces.starts[first], pieces.ends[last - 1], n_tokens))
-        first, reached = _overlap_start(text, pieces, first, last, overlap, count), last
+        first, reached = _overlap_start(text, pieces, first, last, overlap=overlap, count=count), last
     return windows
 
 
@@ -80,7 +80,7 @@ def _word_boundary(pieces: _Pieces, first: int, last: int) -> int:
 
 
 def _overlap_start(
-    text: str, pieces: _Pieces, first: int, last: int, overlap: int, count: TokenCounter
+    text: str, pieces: _Pieces, first: int, last: int, *, overlap: int, count: TokenCounter
 ) -> int:
     """Return the piece that the next window begins with: a whole word where there is one."""
     again = max(first + 1, bisect_left(pieces.before, pieces.before[last] - overlap * _TENTHS))
@@ -135,7 +135,7 @@ def _sentence_chunks(text: str, size: int, overlap: int, count: TokenCounter) ->
         last = _close_sentences(costs, headings, first, limit)
         if last < len(spans) and costs[last] > limit and all(headings[first:last]):
             # A sentence longer than a chunk is cut at white space, together with its heading.
-            chunks += _windows(text, spans[first][0], spans[last][1], size, overlap, count)
+            chunks += _windows(text, (spans[first][0], spans[last][1]), size, overlap, count)
             first = reached = last + 1
             continue
         n_tokens = count(text[spans[first][0] : spans[last - 1][1]])
@@ -146,14 +146,14 @@ def _sentence_chunks(text: str, size: int, overlap: int, count: TokenCounter) ->
             first = reached
             continue
         if n_tokens > size:  # by the one token that the blank before it had hidden
-            chunks += _windows(text, *spans[first], size, overlap, count)
+            chunks += _windows(text, spans[first], size, overlap, count)
             first = reached = last
             continue
         chunks.append(Chunk(spans[first][0], spans[last - 1][1], n_tokens))
-        first, reached = last, last
+        began, first, reached = first, last, last
         if last < len(spans) and not headings[last]:
             room = min(overlap * _TENTHS, limit - costs[last])
-            first = _shared_sentences(costs, headings, chunks[-1], spans, last, room)
+            first = _shared_sentences(costs, headings, began, last, room)
             while first < last and count(text[spans[first][0] : spans[last - 1][1]]) > overlap:
                 first += 1
     return chunks
@@ -177,16 +177,11 @@ def _close_sentences(costs: Sequence[int], headings: Sequence[bool], first: int,
 
 
 def _shared_sentences(
-    costs: Sequence[int],
-    headings: Sequence[bool],
-    chunk: Chunk,
-    spans: Sequence[tuple[int, int]],
-    last: int,
-    room: int,
+    costs: Sequence[int], headings: Sequence[bool], first: int, last: int, room: int
 ) -> int:
-    """Return the first of the sentences up to ``last`` that fit into ``room`` tenths of a token."""
+    """Return the earliest after ``first`` of the sentences before ``last`` that together fit into ``room`` tenths of a token."""
     again = last
-    while again > 0 and spans[again - 1][0] > chunk.start_char and costs[again - 1] <= room:
+    while again - 1 > first and costs[again - 1] <= room:
         again -= 1
         room -= costs[again]
         if headings[again]:

@@ -32,8 +32,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CONTROL_BYTES = bytes({*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b"))
 _MOST_CONTROL = 0.1  # files with a larger share of control bytes are not text
+_FEW_CONTROL = 4  # too few to tell
 _SAMPLE = 1 << 16
-_WESTERN = frozenset("àâäãåáæçèéêëîïíìôöòóõøœùûüúÿñßšžÀÂÄÃÅÁÆÇÈÉÊËÎÏÍÔÖÓÕØŒÙÛÜÚÑŠŽ«»‹›‘’“”„‚–—…•·°€£§©®™´¿¡ºª\xa0")
+_WESTERN = frozenset(
+    "àâäãåáæçèéêëîïíìôöòóõøœùûüúÿñßšžÀÂÄÃÅÁÆÇÈÉÊËÎÏÍÔÖÓÕØŒÙÛÜÚÑŠŽ«»‹›‘’“”„‚–—…•·°€£§©®™´¿¡ºª\xa0"
+)
 
 
 def check_encoding(name: str | None) -> None:
@@ -65,10 +68,11 @@ def decode(data: bytes, encoding: str | None = None, declared: str | None = None
     for bom, name in _BOMS:
         if data.startswith(bom):
             return _decode_as(data, name, "its byte order mark says so")
-    if (wide := _utf16_without_mark(data)) is not None:
-        return wide
     sample = data[:_SAMPLE]
-    if len(sample) - len(sample.translate(None, _CONTROL_BYTES)) > _MOST_CONTROL * len(sample):
+    controls = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
+    if controls and (wide := _utf16_without_mark(data)) is not None:
+        return wide
+    if controls > max(_FEW_CONTROL, _MOST_CONTROL * len(sample)):
         raise InputError("It is binary, not text.", hint="Convert it to text or leave it out.")
     try:
         return data.decode("utf-8")
@@ -93,23 +97,30 @@ def _decode_as(data: bytes, encoding: str, why: str) -> str:
         return codecs.decode(data, encoding).removeprefix("\ufeff")
     except (UnicodeDecodeError, TypeError, AttributeError) as error:
         raise InputError(
-            f"It cannot be read as {encoding} ({why}): {error}.", hint="Save it as UTF-8 or correct the encoding."
+            f"It cannot be read as {encoding} ({why}): {error}.",
+            hint="Save it as UTF-8 or correct the encoding.",
         ) from None
 
 
 def _utf16_without_mark(data: bytes) -> str | None:
-    """Decode UTF-16 that has no byte order mark: Latin text then has a NUL in every second byte."""
-    sample = data[:_SAMPLE]
-    half = len(sample) // 2
-    if half < 2 or len(data) % 2 or 0 not in sample:
+    """Decode UTF-16 that has no byte order mark, if that gives words, blanks and next to nothing else."""
+    if len(data) % 2 or len(data) < 4:
         return None
-    nuls = sample[0::2].count(0), sample[1::2].count(0)
-    if min(nuls) > 0.02 * half or max(nuls) < 0.3 * half:
-        return None
-    try:
-        return data.decode("utf-16-le" if nuls[1] > nuls[0] else "utf-16-be")
-    except UnicodeDecodeError:
-        return None
+    for encoding in ("utf-16-le", "utf-16-be"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        sample = text[: _SAMPLE // 2]
+        blanks = sum(map(sample.count, " \n\u3000"))
+        odd = sum(
+            1
+            for character in sample
+            if unicodedata.category(character)[0] == "C" and character not in "\t\r\n"
+        )
+        if blanks >= 0.01 * len(sample) and blanks and odd <= 0.02 * len(sample):
+            return text
+    return None
 
 
 def _decode_legacy(data: bytes, error: UnicodeDecodeError, declared: str | None) -> str:
@@ -127,12 +138,11 @@ def _decode_legacy(data: bytes, error: UnicodeDecodeError, declared: str | None)
             return codecs.decode(data, declared)
         except (LookupError, UnicodeDecodeError, TypeError, AttributeError):
             pass  # pages often declare what they are not; the guess follows
+    if (western := _as_western(data)) is not None:
+        return western
     from charset_normalizer import from_bytes
 
     best = from_bytes(data).best()
-    western = _as_western(data)
-    if western is not None and (best is None or not best.multi_byte_usage or best.encoding != "cp1250"):
-        return western
     if best is None:
         raise InputError("Its encoding cannot be told.", hint="Save it as UTF-8, or set input.encoding.")
     return str(best)
@@ -149,5 +159,4 @@ def _as_western(data: bytes) -> str | None:
         return None
     marked = [character for character in text if character > "\x7f"]
     plain = sum(1 for character in text if character.isascii() and character.isalpha())
-    few = 3 * len(marked) <= plain or (len(marked) <= 2 and len(marked) < plain)
-    return text if few and _WESTERN.issuperset(marked) else None
+    return text if 2 * len(marked) <= plain and _WESTERN.issuperset(marked) else None

@@ -16,11 +16,20 @@ from pathlib import Path
 from typing import Any
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage --hide-scrollbars "
-    "--remote-debugging-pipe"
-).split()
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
 # Chromium reads commands from descriptor 3 and writes answers to 4; Popen cannot place descriptors by itself.
 _LAUNCH = """
 import fcntl, os, sys
@@ -36,7 +45,7 @@ def find_chromium() -> str | None:
 
 
 class Browser:
-    """One tab. ``console`` and ``requests`` fill up as the page runs."""
+    """One tab; ``console``, ``requests`` and ``refused`` (why requests were blocked) fill up as it runs."""
 
     def __init__(self, read: int, write: int) -> None:
         self._read, self._write = read, write
@@ -45,6 +54,7 @@ class Browser:
         self._session: str | None = None
         self.console: list[str] = []
         self.requests: list[str] = []
+        self.refused: list[str] = []
         self._loaded = ""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -77,6 +87,7 @@ class Browser:
         fragment: str = "",
         dark: bool = False,
         phone: bool = False,
+        settle: bool = True,
     ) -> None:
         """Load a file and wait until it has loaded and drawn."""
         self.send(
@@ -87,13 +98,18 @@ class Browser:
             mobile=phone,
         )
         scheme = "dark" if dark else "light"
-        features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         self.send("Emulation.setEmulatedMedia", features=features)
         self._go("about:blank")
         self.console.clear()
         self.requests.clear()
+        self.refused.clear()
         self._go(path.resolve().as_uri() + fragment)
-        self.settle()
+        if settle:
+            self.settle()
 
     def _go(self, url: str) -> None:
         loader = self.send("Page.navigate", url=url)["loaderId"]
@@ -150,6 +166,8 @@ class Browser:
     def _note(self, method: str, params: dict[str, Any]) -> None:
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
+        elif method == "Network.loadingFailed":
+            self.refused.append(params.get("blockedReason", "not blocked"))
         elif method == "Runtime.exceptionThrown":
             self.console.append(json.dumps(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled":

@@ -40,7 +40,9 @@ def test_parquet_files_hold_the_published_tables(index: MemoryIndex, tmp_path: P
     assert isinstance(written, list)
     assert [path.stem for path in written] == sorted(table.name for table in PUBLISHED_TABLES)
     for path in written:
-        assert pq.read_table(path).equals(index.table(path.stem))
+        back, table = pq.read_table(path), index.table(path.stem)
+        assert back.schema == table.schema
+        assert repr(back.to_pylist()) == repr(table.to_pylist())  # NaN is no equal of itself
 
 
 def test_unknown_names_are_refused_with_those_there_are(index: MemoryIndex, tmp_path: Path) -> None:
@@ -56,9 +58,14 @@ def test_unknown_names_are_refused_with_those_there_are(index: MemoryIndex, tmp_
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "kept.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), replacing(target) as path:
-        path.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with replacing(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

@@ -30,8 +30,12 @@ def test_everything_is_there_once_by_name(path: Path) -> None:
     nodes = _nodes(path)
     kinds = [node["@type"] for node in nodes.values()]
     assert kinds.count("Thing") == 30
-    assert kinds.count("Claim") == 2 and kinds.count("Collection") == 9 and kinds.count("rdf:Property") == 3
-    assert [nodes[f"urn:graphrag:entity:e{i}"]["name"] for i in range(len(HOSTILE_NAMES))] == list(HOSTILE_NAMES)
+    assert kinds.count("Claim") == 2
+    assert kinds.count("Collection") == 8
+    assert kinds.count("rdf:Property") == 3
+    assert [nodes[f"urn:graphrag:entity:e{i}"]["name"] for i in range(len(HOSTILE_NAMES))] == list(
+        HOSTILE_NAMES
+    )
 
 
 def test_a_relationship_is_a_triple_and_a_statement(path: Path) -> None:
@@ -42,6 +46,7 @@ def test_a_relationship_is_a_triple_and_a_statement(path: Path) -> None:
     assert "weight" not in nodes["urn:graphrag:relationship:r5"]  # it is no number
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:rdflib")  # its reader uses its own old class
 def test_rdflib_reads_the_triples_that_were_meant(path: Path, index: MemoryIndex) -> None:
     rdflib = pytest.importorskip("rdflib")
     graph = rdflib.Graph().parse(path, format="json-ld")

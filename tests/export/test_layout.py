@@ -31,7 +31,8 @@ def test_nodes_do_not_overlap(n: int) -> None:
     edges, community = _graph(n) if n > 20 else ([(i, i + 1) for i in range(n - 1)], [0] * n)
     radii = [4.0 + i % 9 for i in range(n)]
     points = np.array(lay_out(radii, edges, [community]))
-    assert points.shape == (n, 2) and np.isfinite(points).all()
+    assert points.shape == (n, 2)
+    assert np.isfinite(points).all()
     distance = np.hypot(*(points[:, None] - points[None, :]).transpose(2, 0, 1))
     touching = distance < np.add.outer(radii, radii)
     assert touching.sum() == n  # each node with itself
@@ -42,7 +43,9 @@ def test_communities_lie_apart_from_each_other() -> None:
     points = np.array(lay_out([5.0] * 300, edges, [community]))
     labels = np.array(community)
     centres = {label: points[labels == label].mean(axis=0) for label in range(7)}
-    own = [math.dist(point, centres[label]) for point, label in zip(points, community, strict=True) if label >= 0]
+    own = [
+        math.dist(point, centres[label]) for point, label in zip(points, community, strict=True) if label >= 0
+    ]
     other = [math.dist(centres[a], centres[b]) for a in range(7) for b in range(a)]
     assert np.mean(own) < min(other) / 2
 

@@ -36,7 +36,8 @@ def test_the_most_connected_are_kept_and_the_rest_is_told(index: MemoryIndex) ->
 
 def test_levels_list_communities_by_size_with_their_reports(index: MemoryIndex) -> None:
     data = page_data(index, level=1)
-    assert data["level"] == 1 and [level["level"] for level in data["levels"]] == [0, 1]
+    assert data["level"] == 1
+    assert [level["level"] for level in data["levels"]] == [0, 1]
     for level in data["levels"]:
         sizes = [community["size"] for community in level["communities"]]
         assert sizes == sorted(sizes, reverse=True)
@@ -47,17 +48,22 @@ def test_levels_list_communities_by_size_with_their_reports(index: MemoryIndex) 
 def test_claims_are_listed_at_subject_and_object(index: MemoryIndex) -> None:
     data = page_data(index)
     by_id = {entity["id"]: entity for entity in data["entities"]}
-    assert by_id["e0"]["claims"] == [0, 1] and by_id["e1"]["claims"] == [0]
-    assert data["claims"][1]["object"] == -1 and data["claims"][1]["objectName"] == ""
+    assert by_id["e0"]["claims"] == [0, 1]
+    assert by_id["e1"]["claims"] == [0]
+    assert data["claims"][1]["object"] == -1
+    assert data["claims"][1]["objectName"] == ""
 
 
 def test_long_lists_and_sentences_are_cut_with_their_number() -> None:
-    rows = {name: make_index(("Ann", "Bo")).table(name).to_pylist() for name in ("entities", "documents")}
+    rows = {
+        name: make_index(("Ann", "Bo", "Cy")).table(name).to_pylist() for name in ("entities", "documents")
+    }
     long = "word " * 400 + "Ann " + "word " * 400
     texts = [long, *(f"Ann came at {hour} o'clock." for hour in range(20))]
     rows["entities"][0]["text_unit_ids"] = [f"t{i}" for i in range(len(texts))]
     rows["text_units"] = [
-        {"id": f"t{i}", "human_readable_id": i, "text": text, "document_id": "d0"} for i, text in enumerate(texts)
+        {"id": f"t{i}", "human_readable_id": i, "text": text, "document_id": "d0"}
+        for i, text in enumerate(texts)
     ]
     data = page_data(MemoryIndex(rows))
     ann = next(entity for entity in data["entities"] if entity["id"] == "e0")
@@ -65,7 +71,23 @@ def test_long_lists_and_sentences_are_cut_with_their_number() -> None:
     assert ann["moreSources"] == len(texts) - SENTENCES_PER_ENTITY
     sentence, start, end = ann["sources"][0]
     text = data["sentences"][sentence][1]
-    assert text[start:end] == "Ann" and len(text) <= MAX_SENTENCE
+    assert text[start:end] == "Ann"
+    assert len(text) <= MAX_SENTENCE
+
+
+def test_a_passage_that_does_not_name_the_entity_gives_no_sentence() -> None:
+    rows = {
+        name: make_index(("Ann", "Bo", "Cy")).table(name).to_pylist() for name in ("entities", "documents")
+    }
+    rows["text_units"] = [
+        {"id": "t0", "human_readable_id": 0, "text": "Annie came. BO went.", "document_id": "d0"}
+    ]
+    data = page_data(MemoryIndex(rows))
+    quoted = {
+        entity["title"]: [data["sentences"][s[0]][1] for s in entity["sources"]]
+        for entity in data["entities"]
+    }
+    assert quoted == {"Ann": [], "Bo": ["BO went."], "Cy": []}
 
 
 def test_it_is_json_without_nan(index: MemoryIndex) -> None:

@@ -45,7 +45,8 @@ async def run(context: StageContext) -> None:
     numbers = {community["community"]: community for community in communities}
     for level in sorted(by_level, reverse=True):
         here = sorted(by_level[level], key=lambda row: row["community"])
-        written, extractive = [], []
+        written: list[dict[str, Any]] = []
+        extractive: list[dict[str, Any]] = []
         for community in here:
             by_llm = _uses_llm(context.settings) and community["size"] >= context.settings.reports.min_llm_size
             (written if by_llm else extractive).append(community)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from graphrag.errors import ConfigError
-from graphrag.extract.resolution import resolve_entities
+from graphrag.extract.judge import PROMPT, judge_pairs
+from graphrag.extract.resolution import Candidate, resolve_entities
 from graphrag.hashing import text_hash
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.overrides import read_overrides
+from graphrag.indexing.rows import fail
 from graphrag.indexing.stage import Stage, StageContext
+from graphrag.settings import Settings
 
 
 async def run(context: StageContext) -> None:
@@ -23,17 +28,40 @@ async def run(context: StageContext) -> None:
             "No entity was found in any text unit" + (f"; the first failure was: {failed[0]}." if failed else "."),
             hint="See `graphrag status`; try another model, or `graphrag index --method fast`.",
         )
-    result = resolve_entities(
+    loop = asyncio.get_running_loop()
+    failures: dict[str, str] = {}
+
+    def judge(pairs: list[tuple[Candidate, Candidate]]) -> list[bool]:
+        model = context.models.chat()
+        asked = judge_pairs(model, pairs, context.layout.root)
+        answers, failed = asyncio.run_coroutine_threadsafe(asked, loop).result()
+        failures.update(failed)
+        return answers
+
+    # In a thread of its own, so that the judge can wait for answers that this loop brings.
+    result = await asyncio.to_thread(
+        resolve_entities,
         mentions,
         embedder=StoredEmbedder(context) if settings.enabled else None,
         settings=settings,
         keep_apart=overrides.keep_apart,
         merge=overrides.merge,
+        judge=judge if asks_llm(context.settings) else None,
     )
     with context.store.transaction():
         context.store.replace("mention_entities", result.mention_entities)
-        context.store.replace("entity_merges", result.entity_merges)
+        context.store.replace("entity_merges", result.merges)
         context.store.replace("entities", result.entities)
+        fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
+
+
+def asks_llm(settings: Settings) -> bool:
+    """Tell whether doubtful pairs are put to the LLM; left open, a model that extracts is also asked."""
+    if not settings.resolution.enabled:
+        return False
+    if settings.resolution.use_llm is not None:
+        return settings.resolution.use_llm
+    return settings.extraction.method == "llm" and settings.llm.provider != "embedded"
 
 
 def _overrides_version(context: StageContext) -> str | None:
@@ -47,6 +75,8 @@ STAGE = Stage(
     inputs=("entity_mentions",),
     outputs=("mention_entities", "entity_merges", "entities"),
     settings=("resolution",),
+    prompts=(PROMPT,),
+    uses_chat=asks_llm,
     uses_embedder=lambda settings: settings.resolution.enabled,
     run=run,
     extra=_overrides_version,
