@@ -259,7 +259,9 @@ def shortened(short: NameForm, long: NameForm) -> bool:
     """
     if set(short.tokens + long.tokens) & _SMALL - {"de", "la", "von", "van", "der", "di", "del", "du"}:
         return False
-    if len(short.tokens) < 2 or len(long.tokens) < len(short.tokens) or short.tokens[-1] != long.tokens[-1]:
+    if len(short.tokens) < 2 or len(long.tokens) < len(short.tokens) or len(short.tokens[-1]) < 2:
+        return False
+    if short.tokens[-1] != long.tokens[-1]:
         return False
     if not _same_or_initial(short.tokens[0], long.tokens[0]):
         return False

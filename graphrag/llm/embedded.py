@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,13 +101,29 @@ def _convert(gguf: Path, converted: Path) -> bool:
     return True
 
 
+@contextmanager
+def _no_bar_of_gguf() -> Iterator[None]:
+    """Keep the GGUF reader of transformers from printing: its bar does not follow the library's switch."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    bar = getattr(reader, "tqdm", None)
+    if bar is None:
+        yield
+        return
+    reader.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = bar
+
+
 def _write(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from graphrag.llm.generation import quiet_transformers
 
-    with quiet_transformers():
+    with quiet_transformers(), _no_bar_of_gguf():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         # transformers does not save a model that was quantised; a fresh one with its weights can be.

@@ -160,7 +160,7 @@ class Generator:
             _show(generation, decoder.text)
 
     def matcher(self, grammar: str) -> Any:
-        """Return what follows an answer through ``grammar`` (of :func:`json_grammar` or :func:`lark_grammar`).
+        """Return what follows an answer through ``grammar`` (see :func:`json_grammar`, :func:`lark_grammar`).
 
         Raises:
             LLMError: the grammar cannot be used.

@@ -179,7 +179,7 @@ def _close_sentences(costs: Sequence[int], headings: Sequence[bool], first: int,
 def _shared_sentences(
     costs: Sequence[int], headings: Sequence[bool], first: int, last: int, room: int
 ) -> int:
-    """Return the earliest after ``first`` of the sentences before ``last`` that together fit into ``room`` tenths of a token."""
+    """Return where the sentences before ``last`` and after ``first`` begin that fit into ``room`` tenths."""
     again = last
     while again - 1 > first and costs[again - 1] <= room:
         again -= 1

@@ -72,10 +72,18 @@ def read_csv(text: str, text_column: str, *, tabs: bool = False) -> Iterator[Rec
 def read_json(text: str, text_column: str) -> Iterator[Record | BrokenRecord]:
     """Yield the records of a list, of an object that holds one list of objects, or of one object.
 
+    A file that holds one object per line although it ends in ``.json`` is read as JSON lines.
+
     Raises:
         InputError: it is not JSON, or holds no objects.
     """
-    value = _parse(text)
+    try:
+        value = _parse(text)
+    except InputError:
+        if not _begins_with_an_object(text):
+            raise
+        yield from read_jsonl(text)
+        return
     if isinstance(value, dict):
         lists = [
             item for item in value.values() if isinstance(item, list) and item and isinstance(item[0], dict)
@@ -142,6 +150,13 @@ def _parse(text: str) -> Any:
         raise InputError("Its brackets are nested too deeply.", hint="Flatten it.") from None
     except ValueError as error:
         raise InputError(f"It is not valid JSON ({error}).", hint="Correct or remove it.") from None
+
+
+def _begins_with_an_object(text: str) -> bool:
+    try:
+        return isinstance(_parse(text.lstrip().partition("\n")[0]), dict)
+    except InputError:
+        return False
 
 
 def _record(number: int, value: Any) -> Record | BrokenRecord:

@@ -53,7 +53,10 @@ def test_every_offset_points_at_what_it_says(project) -> None:
         assert text[mention["document_id"]][mention["start_char"] : mention["end_char"]] == mention["name"]
     for mention in index.table("relation_mentions").to_pylist():
         sentence = text[mention["document_id"]][mention["start_char"] : mention["end_char"]]
-        assert sentence == mention["description"]
+        relationship = index.row("relationships", mention["relationship_id"])
+        assert relationship is not None
+        assert relationship["source"] in sentence
+        assert relationship["target"] in sentence
 
 
 def test_every_entity_is_in_one_community_per_level_and_has_a_report(project) -> None:

@@ -15,7 +15,7 @@ _BROKEN = "\ufffd"  # a token that was cut inside a character
 
 
 def text_of(value: Any) -> str:
-    """Return a recorded scalar as text, cleaned as loaders clean theirs; null, lists and objects are empty."""
+    """Return a recorded scalar as text, cleaned as loaders clean theirs; empty for anything else."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Literal
 
 from graphrag.errors import ConfigError, LLMError
@@ -63,7 +64,7 @@ def _run_nlp(context: StageContext) -> None:
 async def _run_llm(context: StageContext) -> None:
     settings = context.settings
     types = await _entity_types(context)
-    row_fingerprint = fingerprint(stage=STAGE.row_fingerprint(context), types=types)
+    row_fingerprint = _llm_fingerprint(context, types)
     units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
     context.progress.total(units.num_rows, "text units")
     if not units.num_rows:
@@ -93,12 +94,9 @@ def _outcome(row: dict[str, Any], found: Extraction) -> RowOutcome:
 
 async def _entity_types(context: StageContext) -> tuple[str, ...]:
     """Return the given entity types, or those found in the corpus once and kept from then on."""
-    given = context.settings.extraction.entity_types
-    if given:
-        return given
-    path = context.layout.work / "entity_types.json"
-    if path.is_file():
-        return tuple(json.loads(path.read_text(encoding="utf-8")))
+    known = _known_types(context)
+    if known is not None:
+        return known
     texts = context.store.sql("SELECT text FROM text_units ORDER BY id")["text"].to_pylist()
     step = max(1, len(texts) // _TYPE_SAMPLE)
     types = await graph.discover_entity_types(
@@ -109,8 +107,23 @@ async def _entity_types(context: StageContext) -> tuple[str, ...]:
             "The model found no entity types in the corpus.",
             hint="Name them in settings.yaml under extraction.entity_types.",
         )
-    path.write_text(json.dumps(types), encoding="utf-8")
+    _types_file(context).write_text(json.dumps(types), encoding="utf-8")
     return types
+
+
+def _known_types(context: StageContext) -> tuple[str, ...] | None:
+    if context.settings.extraction.entity_types:
+        return context.settings.extraction.entity_types
+    path = _types_file(context)
+    return tuple(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _types_file(context: StageContext) -> Path:
+    return context.layout.work / "entity_types.json"
+
+
+def _llm_fingerprint(context: StageContext, types: tuple[str, ...]) -> str:
+    return fingerprint(stage=STAGE.row_fingerprint(context), types=types)
 
 
 def _extractor(context: StageContext) -> Any:
@@ -124,9 +137,14 @@ def _extractor(context: StageContext) -> Any:
 
 def _estimate(context: StageContext) -> Estimate:
     settings = context.settings
+    if settings.extraction.method == "nlp":
+        row_fingerprint = STAGE.row_fingerprint(context)
+    else:
+        row_fingerprint = _llm_fingerprint(context, _known_types(context) or ())
     units = context.store.sql(
-        "SELECT count(*) AS n, coalesce(sum(n_tokens), 0) AS tokens FROM text_units u "
-        "ANTI JOIN (SELECT row_id FROM ledger WHERE stage = 'extract_graph') l ON l.row_id = u.id"
+        "SELECT count(*) AS n, CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS tokens FROM text_units u ANTI JOIN "
+        "(SELECT row_id FROM ledger WHERE stage = 'extract_graph' AND fingerprint = $1) l ON l.row_id = u.id",
+        [row_fingerprint],
     ).to_pylist()[0]
     if settings.extraction.method == "nlp":
         return Estimate(rows=units["n"])

@@ -166,7 +166,7 @@ def _uses_llm(settings: Settings) -> bool:
 
 def _estimate(context: StageContext) -> Estimate:
     """Guess from the text how many communities there will be; docs/benchmarks.md compares it with runs."""
-    tokens = context.store.sql("SELECT coalesce(sum(n_tokens), 0) AS n FROM text_units")["n"].to_pylist()[0]
+    tokens = context.store.sql("SELECT CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS n FROM text_units")["n"].to_pylist()[0]
     reports = max(1, round(tokens / _TOKENS_PER_REPORT))
     if not _uses_llm(context.settings):
         return Estimate(rows=reports)
