@@ -12,35 +12,61 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from graphrag.extract.nlp_lexicon import words
+
 Pairs = npt.NDArray[np.int64]  # shape (n, 2), first < second
 Scores = npt.NDArray[np.float64]
 
 _ARTICLES = frozenset(("the", "a", "an"))
-_LEGAL = frozenset(
-    "inc incorporated ltd limited corp corporation co llc plc gmbh ag sa spa nv bv oy ab kk pty".split()
+_LEGAL = words(
+    """
+    inc incorporated ltd limited corp corporation co llc plc gmbh ag sa spa nv bv oy ab kk pty
+    """
 )
-_MALE = frozenset("mr sir lord king prince emperor duke count earl baron father brother uncle monsieur herr don".split())
-_FEMALE = frozenset("mrs ms miss dame lady queen princess empress duchess countess baroness mother sister aunt madame frau".split())
+_MALE = words(
+    """
+    mr sir lord king prince emperor duke count earl baron father brother uncle monsieur herr don
+    """
+)
+_FEMALE = words(
+    """
+    mrs ms miss dame lady queen princess empress duchess countess baroness mother sister aunt madame frau
+    """
+)
 # Dropped before two words or more; titles that are also parts of names ("King County") stay.
-_HONORIFICS = frozenset(
-    "mr mrs ms miss mx dr prof professor sir dame rev reverend hon gen col capt lt sgt maj adm gov sen rep".split()
+_HONORIFICS = words(
+    """
+    mr mrs ms miss mx dr prof professor sir dame rev reverend hon gen col capt lt sgt maj adm gov sen rep
+    """
 )
 _ABBREVIATIONS = {
-    "fc": "football club", "st": "saint", "mt": "mount", "ft": "fort", "univ": "university", "dept": "department",
-    "intl": "international", "natl": "national", "assn": "association", "bros": "brothers", "govt": "government",
+    "fc": "football club", "st": "saint", "mt": "mount", "ft": "fort", "univ": "university",
+    "dept": "department",
+    "intl": "international", "natl": "national", "assn": "association", "bros": "brothers",
+    "govt": "government",
     "us": "united states", "usa": "united states", "uk": "united kingdom",
 }  # fmt: skip
-_SMALL = frozenset("of the and for in on de la du des del di et von der van a an to at y e".split())
+_SMALL = words(
+    """
+    of the and for in on de la du des del di et von der van a an to at y e
+    """
+)
 # Words that tell apart names which are otherwise alike.
-_DISTINCTIVE = frozenset(
-    "north south east west northern southern eastern western northeast northwest southeast southwest upper lower inner "
-    "outer new old men women mens womens male female boys girls jr sr junior senior younger elder father son mother "
-    "daughter winter summer under pre post anti non pro not first second third fourth fifth sixth seventh eighth ninth "
-    "tenth major minor super sub micro macro left right internal external black white red blue green northwestern northeastern southwestern southeastern".split()
+_DISTINCTIVE = words(
+    """
+    north south east west northern southern eastern western northeast northwest southeast southwest upper
+    lower inner outer new old men women mens womens male female boys girls jr sr junior senior younger
+    elder father son mother daughter winter summer under pre post anti non pro not first second third
+    fourth fifth sixth seventh eighth ninth tenth major minor super sub micro macro left right internal
+    external black white red blue green northwestern northeastern southwestern southeastern
+    """
 )
 _NUMBER_WORDS = {
     word: str(value)
-    for value, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), start=1)
+    for value, word in enumerate(
+        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+        start=1,
+    )
 }
 _ROMAN = re.compile(r"(?=[ivxl])(xl|l?x{0,3})(ix|iv|v?i{0,3})")
 _POSSESSIVE = re.compile(r"['’`]s\b")
@@ -130,13 +156,20 @@ def _marks(tokens: Sequence[str]) -> frozenset[str]:
             marks.add(token)
         elif any(character.isdigit() for character in token):
             marks.update(re.findall(r"\d+", token))
-        elif position and _ROMAN.fullmatch(token):
+        elif (
+            position and _ROMAN.fullmatch(token) and (len(token) > 1 or _stands_as_numeral(tokens, position))
+        ):
             marks.add(str(_roman_value(token)))
         elif position == len(tokens) - 1 and position and len(token) == 1:
             marks.add(token)  # "Team B"
         elif position and token in _NUMBER_WORDS:
             marks.add(_NUMBER_WORDS[token])
     return frozenset(marks)
+
+
+def _stands_as_numeral(tokens: Sequence[str], position: int) -> bool:
+    """Tell "Louis I of Hungary" from an initial amid a name."""
+    return tokens[position] in "ivx" and (position + 1 == len(tokens) or tokens[position + 1] == "of")
 
 
 def _roman_value(numeral: str) -> int:
@@ -188,7 +221,10 @@ def words_agree(left: NameForm, right: NameForm, minimum: float = 86.0) -> bool:
 
 def _is_demonym_of(short: str, long: str) -> bool:
     """Return whether the words differ as "India" and "Indian" do."""
-    return any(long == short + ending or long == short[:-1] + ending for ending in ("n", "i", "an", "ian", "ese", "ish", "ic"))
+    endings = ("i", "an", "ian", "ese", "ish", "ic")
+    if short.endswith("a") and long == short + "n":
+        return True
+    return any(long in (short + ending, short[:-1] + ending) for ending in endings)
 
 
 def similar_pairs(forms: Sequence[NameForm], minimum: float) -> tuple[Pairs, Scores]:
@@ -206,7 +242,9 @@ def similar_pairs(forms: Sequence[NameForm], minimum: float) -> tuple[Pairs, Sco
     for block in _blocks(forms):
         for strings, scorer in ((keys, fuzz.token_sort_ratio), (joined, fuzz.ratio)):
             texts = [strings[i] for i in block]
-            matrix = process.cdist(texts, texts, scorer=scorer, score_cutoff=cutoff, dtype=np.uint8, workers=1)
+            matrix = process.cdist(
+                texts, texts, scorer=scorer, score_cutoff=cutoff, dtype=np.uint8, workers=1
+            )
             rows, columns = np.nonzero(np.triu(matrix, 1))
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
                 a, b = block[row], block[column]
@@ -244,6 +282,20 @@ def initials(tokens: Sequence[str]) -> frozenset[str]:
     every = "".join(token[0] for token in tokens)
     content = "".join(token[0] for token in tokens if token not in _SMALL)
     return frozenset(option for option in (every, content) if len(option) >= 2)
+
+
+def abbreviates(acronym: str, tokens: Sequence[str]) -> bool:
+    """Return whether the acronym takes one to three first letters of each long word, in order ("kopri")."""
+    if not tokens:
+        return not acronym
+    if tokens[0] in _SMALL and abbreviates(acronym, tokens[1:]):
+        return True
+    for length in range(1, min(3, len(tokens[0]), len(acronym)) + 1):
+        if not tokens[0].startswith(acronym[:length]):
+            return False
+        if abbreviates(acronym[length:], tokens[1:]):
+            return True
+    return False
 
 
 def is_acronym(name: str) -> bool:

@@ -16,15 +16,7 @@ from graphrag.errors import MissingExtraError
 from graphrag.extract import nlp_lexicon as lexicon
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.extract.nlp_claims import sentence_claim
-from graphrag.extract.nlp_entities import (
-    Mention,
-    Sentence,
-    find_mentions,
-    fold_short_names,
-    name_types,
-    recurring_phrases,
-    tokenize,
-)
+from graphrag.extract.nlp_entities import find_mentions, fold_short_names, recurring_phrases
 from graphrag.extract.nlp_korean import find_korean_mentions, is_korean, korean_predicate
 from graphrag.extract.nlp_relations import (
     TENTATIVE,
@@ -35,12 +27,15 @@ from graphrag.extract.nlp_relations import (
     relation_facts,
     sentence_links,
 )
+from graphrag.extract.nlp_tokens import Mention, Sentence, tokenize
+from graphrag.extract.nlp_types import name_types
 from graphrag.settings import ExtractionSettings
 from graphrag.text.sentences import sentence_spans
 
 RULES_VERSION = "1"
 _SPACY_TYPES = {
-    "PERSON": "person", "PER": "person", "PS": "person", "NORP": "concept", "ORG": "organization", "OG": "organization",
+    "PERSON": "person", "PER": "person", "PS": "person", "NORP": "concept", "ORG": "organization",
+    "OG": "organization",
     "FAC": "place", "GPE": "place", "LOC": "place", "LC": "place", "EVENT": "event", "EV": "event",
     "WORK_OF_ART": "work", "PRODUCT": "product", "LAW": "work", "LANGUAGE": "concept", "MISC": "concept",
 }  # fmt: skip
@@ -90,7 +85,9 @@ class NlpExtractor:
             except (ImportError, OSError):
                 raise MissingExtraError(f"The spaCy pipeline {model!r}", model, "spacy") from None
             meta = self._pipeline.meta
-            self.extractor_id = f"nlp:{meta.get('lang')}_{meta.get('name')}:{meta.get('version')}:{RULES_VERSION}"
+            self.extractor_id = (
+                f"nlp:{meta.get('lang')}_{meta.get('name')}:{meta.get('version')}:{RULES_VERSION}"
+            )
         self._type_names = _type_names(settings.entity_types)
 
     def extract(self, texts: Sequence[str]) -> list[Extraction]:
@@ -117,8 +114,12 @@ class NlpExtractor:
         topic = _topic(text, sentences, mentions, types)
         phrase_names = {mention.name for mention in phrases}
         everything = sorted([*mentions, *phrases], key=lambda mention: (mention.start, -mention.end))
-        relations, claims, subject_of = self._statements(text, sentences, everything, types, topic, korean)
-        entities = self._entities(text, sentences, everything, types, subject_of, phrase_names)
+        relations, claims, subject_of = self._statements(
+            text, sentences, everything, types, topic=topic, korean=korean
+        )
+        entities = self._entities(
+            text, sentences, everything, types, subject_of=subject_of, phrases=phrase_names
+        )
         return Extraction(tuple(entities), tuple(relations), tuple(claims) if self._settings.claims else ())
 
     def _statements(
@@ -127,6 +128,7 @@ class NlpExtractor:
         sentences: list[Sentence],
         mentions: list[Mention],
         types: dict[str, str],
+        *,
         topic: Topic | None,
         korean: bool,
     ) -> tuple[list[RelationFact], list[ClaimFact], dict[str, int]]:
@@ -162,8 +164,9 @@ class NlpExtractor:
         sentences: list[Sentence],
         mentions: list[Mention],
         types: dict[str, str],
+        *,
         subject_of: dict[str, int],
-        phrase_names: set[str],
+        phrases: set[str],
     ) -> list[EntityFact]:
         first: dict[str, Mention] = {}
         for mention in mentions:
@@ -175,7 +178,7 @@ class NlpExtractor:
         entities = []
         for name, mention in sorted(first.items(), key=lambda item: (item[1].start, item[0])):
             sentence = sentences[subject_of.get(name, mention.sentence)]
-            kind = "phrase" if name in phrase_names else "rules" if types[name] == "concept" else "typed"
+            kind = "phrase" if name in phrases else "rules" if types[name] == "concept" else "typed"
             entities.append(
                 EntityFact(
                     name=name,
@@ -194,7 +197,7 @@ def _squeeze(text: str) -> str:
 
 
 def _type_names(wanted: tuple[str, ...]) -> dict[str, str]:
-    """Map our types to those the project asked for; what it has no word for is its ``concept`` or ``other``."""
+    """Map our types to those the project asked for; the rest is its ``concept`` or ``other``."""
     lower = {type_.lower() for type_ in wanted}
     rest = next((name for name in ("concept", "other") if name in lower), "other")
     names = {}
@@ -239,12 +242,16 @@ def _phrase_mentions(text: str, sentences: list[Sentence], mentions: list[Mentio
     return found
 
 
-def _topic(text: str, sentences: list[Sentence], mentions: list[Mention], types: dict[str, str]) -> Topic | None:
+def _topic(
+    text: str, sentences: list[Sentence], mentions: list[Mention], types: dict[str, str]
+) -> Topic | None:
     """Return what the text is about: the name in its heading, else the subject of its first sentence."""
     if not mentions:
         return None
     heading = _HEADING.match(text)
-    title_end = heading.end() if heading and "\n" in heading.group() and not heading["title"].endswith(".") else 0
+    title_end = (
+        heading.end() if heading and "\n" in heading.group() and not heading["title"].endswith(".") else 0
+    )
     inside = [mention for mention in mentions if mention.end <= title_end]
     if inside:
         title = re.sub(r"\s*\(.*", "", heading["title"]) if heading else ""
@@ -260,7 +267,7 @@ def _topic(text: str, sentences: list[Sentence], mentions: list[Mention], types:
 
 
 def _defines(sentence: Sentence, subject: Mention) -> bool:
-    """Return whether the sentence says what its subject is: a copula follows, a parenthesis at most between."""
+    """Return whether a copula follows the subject, with a parenthesis at most between."""
     if subject.first - main_clause(sentence) > 3:
         return False
     at = subject.last

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from graphrag.extract import nlp_lexicon as lexicon
 from graphrag.extract.facts import ClaimFact
-from graphrag.extract.nlp_entities import Mention, Sentence
 from graphrag.extract.nlp_relations import TENTATIVE, Link, main_clause
+from graphrag.extract.nlp_tokens import Mention, Sentence
 
 _MONTH = "|".join(sorted(lexicon.MONTHS, key=lambda m: (-len(m), m)))
 _DATE = re.compile(
@@ -36,10 +37,14 @@ def iso_dates(text: str) -> list[tuple[int, int, str]]:
         year = next(part[key] for key in ("y1", "y2", "y3", "y4", "y5") if part[key])
         month = next((part[key] for key in ("m1", "m2", "m3") if part[key]), None)
         day = part["d1"] or part["d2"]
-        found.append((match.start(), match.end(), _iso(year, lexicon.MONTHS[month.lower()] if month else None, day)))
+        found.append(
+            (match.start(), match.end(), _iso(year, lexicon.MONTHS[month.lower()] if month else None, day))
+        )
     for match in _KOREAN_DATE.finditer(text):
         month = match["m"]
-        found.append((match.start(), match.end(), _iso(match["y"], int(month) if month else None, match["d"])))
+        found.append(
+            (match.start(), match.end(), _iso(match["y"], int(month) if month else None, match["d"]))
+        )
     return sorted(found)
 
 
@@ -91,7 +96,11 @@ def sentence_claim(
     if not verbs and not verb and "v" not in sentence.codes:
         return None
     opening = quote.find("(")
-    life = bool(dates) and 0 <= opening < dates[0][0] < quote.find(")") and opening <= subject.end - sentence.start + 2
+    life = (
+        bool(dates)
+        and 0 <= opening < dates[0][0] < quote.find(")")
+        and opening <= subject.end - sentence.start + 2
+    )
     if life and not any(sentence.start + opening < start < verb_limit for start, _ in verbs):
         start_date, end_date = _period(quote, dates)
         return ClaimFact(subject.name, None, "dates", status, quote, quote, start_date, end_date)
@@ -100,7 +109,9 @@ def sentence_claim(
     objects = [
         link
         for link in links
-        if link.head == subject.name and link.predicate != TENTATIVE and link.tail.lower() not in lexicon.DEMONYMS
+        if link.head == subject.name
+        and link.predicate != TENTATIVE
+        and link.tail.lower() not in lexicon.DEMONYMS
     ]
     start_date, end_date = _period(quote, dates)
     return ClaimFact(
@@ -118,7 +129,7 @@ def sentence_claim(
 def _period(quote: str, dates: list[tuple[int, int, str]]) -> tuple[str | None, str | None]:
     if not dates:
         return None, None
-    for (_, end, first), (start, _, second) in zip(dates, dates[1:], strict=False):
+    for (_, end, first), (start, _, second) in itertools.pairwise(dates):
         if _RANGE.match(quote[end:start]) and first <= second:
             return first, second
     return dates[0][2], None

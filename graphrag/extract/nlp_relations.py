@@ -8,6 +8,7 @@ weakly. Direction is the order in the sentence.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,29 @@ import numpy.typing as npt
 
 from graphrag.extract import nlp_lexicon as lexicon
 from graphrag.extract.facts import RelationFact
-from graphrag.extract.nlp_entities import Mention, Sentence
+from graphrag.extract.nlp_tokens import Mention, Sentence
 
 TENTATIVE = "related to"
 _MAX_SUBJECTS = 3
 _MAX_PAIRS = 24  # relations of one sentence
 _ALL_PAIRS_UP_TO = 5  # names in a sentence; beyond it only neighbours and the subject are paired
 _RELATIVE = frozenset(("who", "which", "that", "whose", "whom"))
-_CLAUSE = frozenset(("and", "but", "while", "whereas", "when", "because", "although", "after", "before", "as", "that", "where"))
+_CLAUSE = frozenset(
+    (
+        "and",
+        "but",
+        "while",
+        "whereas",
+        "when",
+        "because",
+        "although",
+        "after",
+        "before",
+        "as",
+        "that",
+        "where",
+    )
+)
 _FRONTED = lexicon.PREPOSITIONS | _CLAUSE | lexicon.ADVERBS
 _POSSESSIVE_PRONOUNS = frozenset(("his", "her", "its"))
 _PERSON_PRONOUNS = frozenset(("he", "she", "his", "her"))
@@ -53,7 +69,11 @@ def main_clause(sentence: Sentence) -> int:
     if not sentence.texts or sentence.texts[0].lower() not in _FRONTED:
         return 0
     comma = sentence.codes.find(",", 1, 18)
-    while 0 < comma and sentence.codes[comma + 1 : comma + 2] in ("Y", "C") and sentence.codes[comma - 1] in "kMC":
+    while (
+        comma > 0
+        and sentence.codes[comma + 1 : comma + 2] in ("Y", "C")
+        and sentence.codes[comma - 1] in "kMC"
+    ):
         comma = sentence.codes.find(",", comma + 1, comma + 12)  # "In May 3, 1911, …", "In Paris, France, …"
     return comma + 1 if comma > 0 else 0
 
@@ -68,9 +88,9 @@ def opening_subject(sentence: Sentence, number: int, topic: Topic | None) -> Men
         return None  # "It is believed that …" is about nothing yet
     person = topic.type == "person"
     length = 0
-    if first in _PERSON_PRONOUNS and (person or topic.type == "concept"):
-        length = 1
-    elif first in _THING_PRONOUNS and not person:
+    if (first in _PERSON_PRONOUNS and (person or topic.type == "concept")) or (
+        first in _THING_PRONOUNS and not person
+    ):
         length = 1
     elif first in ("the", "this") and not person and at + 2 < len(sentence.texts):
         noun, code, after = sentence.texts[at + 1], sentence.codes[at + 1], sentence.codes[at + 2]
@@ -92,7 +112,7 @@ def sentence_links(sentence: Sentence, mentions: list[Mention], types: dict[str,
     mentions = [mention for mention in mentions if mention.first >= clause] or mentions
     subjects = [mentions[0]]
     latest: tuple[list[Mention], str] | None = None  # heads and phrase that a coordination repeats
-    for previous, mention in zip(mentions, mentions[1:], strict=False):
+    for previous, mention in itertools.pairwise(mentions):
         low, high = previous.last, mention.first
         gap = codes[low:high]
         gap_words = [token.lower() for token in texts[low:high]]
@@ -106,7 +126,7 @@ def sentence_links(sentence: Sentence, mentions: list[Mention], types: dict[str,
                 subjects.append(mention)
             continue
         relative = next((word for word in gap_words[:2] if word in _RELATIVE), None)
-        if relative and relative != "that" or (relative and "v" in gap):
+        if (relative and relative != "that") or (relative and "v" in gap):
             subjects = [previous]
         elif _starts_clause(gap_words, codes, mention.last, texts):
             subjects, latest = [mention], None
@@ -137,7 +157,9 @@ def _is_possessive(sentence: Sentence, subject: Mention) -> bool:
 
 
 def _starts_clause(gap_words: list[str], codes: str, after: int, texts: list[str]) -> bool:
-    opener = next((word for word in reversed(gap_words) if word not in lexicon.DETERMINERS and word != ","), "")
+    opener = next(
+        (word for word in reversed(gap_words) if word not in lexicon.DETERMINERS and word != ","), ""
+    )
     finite = codes[after : after + 1] == "v" and not texts[after].lower().endswith("ing")
     return finite and (opener in _CLAUSE or opener == ";")
 
@@ -149,16 +171,21 @@ def _noun_phrase_link(gap: str, words: list[str]) -> str | None:
         return nouns[-1] if nouns and len(words) <= 5 else None
     if len(words) < 2 or words[-1] not in lexicon.PREPOSITIONS | {"the"}:
         return None
-    content = [(w, c) for w, c in zip(words, gap, strict=True) if w not in lexicon.DETERMINERS and w not in ',()"']
+    content = [
+        (w, c) for w, c in zip(words, gap, strict=True) if w not in lexicon.DETERMINERS and w not in ',()"'
+    ]
     if len(content) < 2 or content[-1][0] not in lexicon.PREPOSITIONS or content[-2][1] not in "wCT":
         return None
     noun = content[-2][0]
     return f"{noun} {content[-1][0]}" if noun not in lexicon.FUNCTION_WORDS else None
 
 
-def predicate_phrase(texts: list[str], codes: str, start: int, end: int, possessive: bool = False) -> str | None:
-    """Return the phrase between a subject and an object in lower case: the last main verb, the noun and
-    preposition after it; a noun phrase after a copula; None when there is neither.
+def predicate_phrase(
+    texts: list[str], codes: str, start: int, end: int, possessive: bool = False
+) -> str | None:
+    """Return the lower-case phrase between a subject and an object, or None.
+
+    It is the last main verb with the noun and preposition after it, or the noun phrase after a copula.
     """
     words = [token.lower() for token in texts[start:end]]
     main = copula = -1
@@ -173,7 +200,11 @@ def predicate_phrase(texts: list[str], codes: str, start: int, end: int, possess
         return None
     tail = _phrase_after(words, codes[start:end], verb + 1)
     if possessive and (noun := _last_noun(words[: max(copula, 0) or verb], codes[start:])):
-        return noun if verb == copula and not tail else " ".join([noun, *([words[verb]] if verb == main else []), *tail][:5])
+        return (
+            noun
+            if verb == copula and not tail
+            else " ".join([noun, *([words[verb]] if verb == main else []), *tail][:5])
+        )
     negation = ["not"] if {"not", "never", "n't"} & set(words[max(0, verb - 3) : verb + 2]) else []
     if verb == copula:
         return " ".join([*negation, *tail]) if tail else " ".join([*negation, "is"])
@@ -197,7 +228,9 @@ def _phrase_after(words: list[str], codes: str, at: int) -> list[str]:
 
 
 def _last_noun(words: list[str], codes: str) -> str:
-    return next((w for w, c in zip(reversed(words), reversed(codes[: len(words)]), strict=True) if c == "w"), "")
+    return next(
+        (w for w, c in zip(reversed(words), reversed(codes[: len(words)]), strict=True) if c == "w"), ""
+    )
 
 
 def _bounded(links: list[Link], mentions: list[Mention]) -> list[Link]:
@@ -213,14 +246,16 @@ def _bounded(links: list[Link], mentions: list[Mention]) -> list[Link]:
     pairs = (
         [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
         if len(names) <= _ALL_PAIRS_UP_TO
-        else [*((names[0], b) for b in names[1:]), *zip(names[1:], names[2:], strict=False)]
+        else [*((names[0], b) for b in names[1:]), *itertools.pairwise(names)]
     )
     for head, tail in pairs:
         if (head, tail) in chosen or (tail, head) in chosen:
             continue
         if _is_demonym(tail) or _is_demonym(head):
             continue
-        chosen[head, tail] = Link(head, TENTATIVE, tail, 2.0 if place[tail] - place[head] <= 12 else 1.0, place[tail])
+        chosen[head, tail] = Link(
+            head, TENTATIVE, tail, 2.0 if place[tail] - place[head] <= 12 else 1.0, place[tail]
+        )
     best = sorted(chosen.values(), key=lambda link: (-link.strength, link.at, link.head))[:_MAX_PAIRS]
     return sorted(best, key=lambda link: (link.at, -link.strength, link.head))
 
@@ -243,8 +278,7 @@ def pmi_weights(
     ``normalised`` divides it by ``-log p(a,b)``, which keeps rare pairs from winning (Bouma 2009).
     A pair is undirected and counts once per text unit.
 
-    Args:
-        head_ids, tail_ids, text_unit_ids: equally long columns, one row per relation mention.
+    The three columns are equally long and have one row per relation mention.
 
     Returns:
         (first, second, weight, count) of each distinct pair, first < second, sorted by them;

@@ -27,44 +27,78 @@ _BLOCK = 2048  # rows of similarities at a time
 _MAX_TYPES = 5  # types listed per side
 _NEGATIONS = frozenset(("not", "never", "no", "without", "non", "nt"))
 _PREPOSITIONS = lexicon.PREPOSITIONS | {"away", "up", "down", "out", "off"}
-_DROPPED = lexicon.BE | lexicon.words("a an the has have had having its his her their also been currently now")
+_DROPPED = lexicon.BE | lexicon.words(
+    """
+    a an the has have had having its his her their also been currently now
+    """
+)
 # Opposites that vectors take for the same.
 _OPPOSITES = tuple(
-    (frozenset(left.split()), frozenset(right.split()))
-    for left, right in (
-        ("before precede", "after follow succeed"), ("teach mentor", "learn study"), ("employ hire", "fire dismiss"),
-        ("win defeat", "lose"), ("bear birth", "die death"), ("buy acquire purchase", "sell"), ("marry", "divorce"),
-        ("start begin open found establish launch", "end finish close dissolve abolish"), ("give send", "receive get"),
-        ("enter join arrive", "leave depart"), ("increase raise grow", "decrease reduce lower fall"),
-        ("import importer", "export exporter"), ("cause", "prevent"), ("support", "oppose"), ("attack", "defend"),
-        ("include contain", "exclude"), ("whole", "part"), ("import", "export"), ("accept approve", "reject refuse"),
-        ("direct", "produce write compose star edit"), ("produce", "write compose star edit"),
-        ("write", "compose star sing edit"), ("rise", "set"), ("gain", "lose"), ("capital", "city town village"),
+    tuple(frozenset(side.split()) for side in line.split(" / "))
+    for line in (
+        "before precede / after follow succeed",
+        "teach mentor / learn study",
+        "employ hire / fire dismiss",
+        "win defeat / lose",
+        "bear birth / die death",
+        "buy acquire purchase / sell",
+        "marry / divorce",
+        "start begin open found establish launch / end finish close dissolve abolish",
+        "give send / receive get",
+        "enter join arrive / leave depart",
+        "increase raise grow / decrease reduce lower fall",
+        "import importer / export exporter",
+        "cause / prevent",
+        "support / oppose",
+        "attack / defend",
+        "include contain / exclude",
+        "whole / part",
+        "accept approve / reject refuse",
+        "direct / produce write compose star edit",
+        "produce / write compose star edit",
+        "write / compose star sing edit",
+        "rise / set",
+        "gain / lose",
+        "capital / city town village",
     )
-)  # fmt: skip
+)
 # Words that name a relation so exactly that another of them, or none, is another relation.
 _EXACT_WORDS = lexicon.words(
     """
-    parent father mother child son daughter brother sister sibling husband wife spouse uncle aunt nephew niece cousin
-    grandfather grandmother grandson granddaughter grandparent grandchild teacher student mentor pupil employer employee
-    owner subsidiary predecessor successor director producer writer composer editor author actor star singer founder
-    captain coach manager president chairman minister governor mayor king queen deputy vice assistant acting head
-    most least fewest more less fewer best worst better largest smallest larger smaller highest lowest higher lower high
-    low oldest youngest older younger first second third last next previous former formerly future longest shortest
-    narrow standard wide min max minimum maximum mean average total male female men women boys girls
-    whole part half above below over under inside outside upper major minor inner outer all only partially mostly
-    largely before after during until since again longer back lieutenant warm cold hot wet dry day night town city
-    village county state country one two three four both music lyrics screenplay script song album film movie
+    parent father mother child son daughter brother sister sibling husband wife spouse uncle aunt nephew
+    niece cousin grandfather grandmother grandson granddaughter grandparent grandchild teacher student
+    mentor pupil employer employee owner subsidiary predecessor successor director producer writer
+    composer editor author actor star singer founder captain coach manager president chairman minister
+    governor mayor king queen deputy vice assistant acting head most least fewest more less fewer best
+    worst better largest smallest larger smaller highest lowest higher lower high low oldest youngest
+    older younger first second third last next previous former formerly future longest shortest narrow
+    standard wide min max minimum maximum mean average total male female men women boys girls whole part
+    half above below over under inside outside upper major minor inner outer all only partially mostly
+    largely before after during until since again longer back lieutenant warm cold hot wet dry day night
+    town city village county state country one two three four both music lyrics screenplay script song
+    album film movie
     """
 )
 _DIRECTION = re.compile(r"north|south|east|west")
 # Noun predicates that say the same from the other side.
 _INVERSE_NOUNS = {
-    "parent of": "child of", "father of": "child of", "mother of": "child of", "son of": "parent of",
-    "daughter of": "parent of", "child of": "parent of", "teacher of": "student of", "student of": "teacher of",
-    "husband of": "wife of", "wife of": "husband of", "predecessor of": "successor of", "employer of": "employee of",
-    "successor of": "predecessor of", "employee of": "employer of", "part of": "contains", "capital of": "has capital",
-}  # fmt: skip
+    "parent of": "child of",
+    "father of": "child of",
+    "mother of": "child of",
+    "child of": "parent of",
+    "son of": "parent of",
+    "daughter of": "parent of",
+    "husband of": "wife of",
+    "wife of": "husband of",
+    "teacher of": "student of",
+    "student of": "teacher of",
+    "employer of": "employee of",
+    "employee of": "employer of",
+    "predecessor of": "successor of",
+    "successor of": "predecessor of",
+    "part of": "contains",
+    "capital of": "has capital",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +135,8 @@ def canonicalise_predicates(
     The result does not depend on the order of the rows. Without an embedder, or with resolution off,
     only equal normal forms are one.
 
-    Args:
-        relations: one row per relation mention with column predicate; head, tail (titles),
-            head_type, tail_type and frequency are used where present.
+    ``relations`` has one row per relation mention with column predicate; head, tail (titles),
+    head_type, tail_type and frequency are used where present.
     """
     surfaces = _surface_counts(relations)
     forms = {surface: predicate_form(surface) for surface in surfaces}
@@ -116,7 +149,9 @@ def canonicalise_predicates(
     if embedder is not None and settings.enabled and len(keys) > 1:
         labels = [groups[key][0] for key in keys]
         home, scores = _cluster(
-            [forms[label] for label in labels], embedder.embed([readable(label) for label in labels]), settings.predicate_threshold
+            [forms[label] for label in labels],
+            embedder.embed([readable(label) for label in labels]),
+            settings.predicate_threshold,
         )
     members: dict[str, list[str]] = defaultdict(list)
     score_of: dict[str, float] = {}
@@ -135,13 +170,19 @@ def predicate_form(surface: str) -> PredicateForm:
     raw = [token.replace("'", "") for token in readable(surface).lower().split()]
     auxiliary = any(token in lexicon.BE for token in raw)
     tokens = [token for token in raw if token not in _DROPPED] or raw
-    negated = bool(_NEGATIONS & set(tokens)) or any(token.endswith("nt") and token[:-2] in lexicon.AUXILIARIES for token in tokens)
+    negated = bool(_NEGATIONS & set(tokens)) or any(
+        token.endswith("nt") and token[:-2] in lexicon.AUXILIARIES for token in tokens
+    )
     lemmas = [_lemma(token) for token in tokens]
-    content = frozenset(lemma for lemma in lemmas if lemma not in _PREPOSITIONS and lemma not in lexicon.AUXILIARIES)
+    content = frozenset(
+        lemma for lemma in lemmas if lemma not in _PREPOSITIONS and lemma not in lexicon.AUXILIARIES
+    )
     preposition = next((token for token in reversed(tokens) if token in _PREPOSITIONS), "")
     last = tokens[-1]
     participle = any(_is_participle(token) for token in tokens)
-    passive = participle and (preposition == "by" or (auxiliary and last not in _PREPOSITIONS and _is_participle(last)))
+    passive = participle and (
+        preposition == "by" or (auxiliary and last not in _PREPOSITIONS and _is_participle(last))
+    )
     key = " ".join(lemmas) + (" (passive)" if passive and preposition != "by" else "")
     return PredicateForm(key, content, preposition, passive, negated, frozenset(re.findall(r"\d+", surface)))
 
@@ -154,12 +195,14 @@ def readable(surface: str) -> str:
 
 
 def _is_participle(token: str) -> bool:
-    return token in lexicon.IRREGULAR_VERBS and token[-2:] != "ng" or (len(token) > 3 and token.endswith("ed"))
+    return (token in lexicon.IRREGULAR_VERBS and token[-2:] != "ng") or (
+        len(token) > 3 and token.endswith("ed")
+    )
 
 
 @lru_cache(maxsize=50_000)
 def _lemma(word: str) -> str:
-    """Strip a regular ending; an irregular verb comes from the lexicon. Good enough to compare, not to read."""
+    """Return the base form by regular endings and the lexicon: good enough to compare, not to read."""
     if word in lexicon.IRREGULAR_VERBS:
         return lexicon.IRREGULAR_VERBS[word]
     if word in _PREPOSITIONS or len(word) < 4:
@@ -170,7 +213,13 @@ def _lemma(word: str) -> str:
             if ending in ("ied", "ies"):
                 return stem + "y"
             if ending == "es":
-                return stem if stem.endswith(("s", "x", "ch", "sh", "z")) else stem + "e" if not stem.endswith("o") else stem
+                return (
+                    stem
+                    if stem.endswith(("s", "x", "ch", "sh", "z"))
+                    else stem + "e"
+                    if not stem.endswith("o")
+                    else stem
+                )
             if ending == "s":
                 return word[:-1]
             return _with_e(stem)
@@ -182,11 +231,21 @@ def _with_e(stem: str) -> str:
     if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "lsz":
         return stem[:-1]
     vowels = "aeiou"
-    if stem.endswith(("at", "it", "ut", "c", "v", "s", "z", "g", "iz", "u", "as", "bl", "pl", "cl", "dl", "tl", "iqu")) and (
-        not stem.endswith(("ss", "sit", "mit", "ng", "edit", "hibit", "eat", "reat", "oat", "uit", "abit", "erit"))
+    if stem.endswith(
+        ("at", "it", "ut", "c", "v", "s", "z", "g", "iz", "u", "as", "bl", "pl", "cl", "dl", "tl", "iqu")
+    ) and (
+        not stem.endswith(
+            ("ss", "sit", "mit", "ng", "edit", "hibit", "eat", "reat", "oat", "uit", "abit", "erit")
+        )
     ):
         return stem + "e"
-    if len(stem) >= 3 and stem[-1] in "rnmdkbp" and stem[-2] in vowels and stem[-3] not in vowels and len(stem) <= 5:
+    if (
+        len(stem) >= 3
+        and stem[-1] in "rnmdkbp"
+        and stem[-2] in vowels
+        and stem[-3] not in vowels
+        and len(stem) <= 5
+    ):
         return stem + "e"
     return stem
 
@@ -200,7 +259,11 @@ def tell_apart(left: PredicateForm, right: PredicateForm) -> bool:
     differing = left.words ^ right.words
     if differing & _EXACT_WORDS or any(word.startswith(("co-", "re-", "pre-")) for word in differing):
         return True
-    if any("un" + word in differing or "in" + word in differing for word in differing) or _direction(left) != _direction(right):
+    if any(word + ending in differing for word in differing for ending in ("r", "er", "or")):
+        return True  # "manufactures", "manufacturer": the agent is on the other side
+    if any("un" + word in differing or "in" + word in differing for word in differing) or _direction(
+        left
+    ) != _direction(right):
         return True
     a, b = left.words - right.words, right.words - left.words
     return any((a & one and b & other) or (a & other and b & one) for one, other in _OPPOSITES)
@@ -231,12 +294,15 @@ def _cluster(
 
 
 def _surface_counts(relations: pa.Table) -> dict[str, int]:
-    surfaces = relations.column("predicate").to_pylist()
     counts: Counter[str] = Counter()
-    weights = relations.column("frequency").to_pylist() if "frequency" in relations.column_names else [1] * len(surfaces)
-    for surface, weight in zip(surfaces, weights, strict=True):
+    for surface, weight in zip(relations.column("predicate").to_pylist(), _weights(relations), strict=True):
         counts[surface] += weight
     return dict(counts)
+
+
+def _weights(relations: pa.Table) -> list[int]:
+    has = "frequency" in relations.column_names
+    return relations.column("frequency").to_pylist() if has else [1] * relations.num_rows
 
 
 def _tables(
@@ -272,12 +338,15 @@ def _tables(
             }
         )
     mapping = [
-        {"surface": s, "predicate_id": content_hash("predicate", label_of[s]), "score": scores[s]} for s in sorted(surfaces)
+        {"surface": s, "predicate_id": content_hash("predicate", label_of[s]), "score": scores[s]}
+        for s in sorted(surfaces)
     ]
     return PredicateVocabulary(PREDICATES.of(rows), pa.Table.from_pylist(mapping, schema=PREDICATE_SURFACES))
 
 
-def _usage(relations: pa.Table, label_of: dict[str, str]) -> dict[str, tuple[Counter[str], Counter[str], str]]:
+def _usage(
+    relations: pa.Table, label_of: dict[str, str]
+) -> dict[str, tuple[Counter[str], Counter[str], str]]:
     """Return type counts of both sides and the most frequent example of each label."""
     n = relations.num_rows
 
@@ -287,16 +356,15 @@ def _usage(relations: pa.Table, label_of: dict[str, str]) -> dict[str, tuple[Cou
     heads: dict[str, Counter[str]] = defaultdict(Counter)
     tails: dict[str, Counter[str]] = defaultdict(Counter)
     examples: dict[str, Counter[str]] = defaultdict(Counter)
-    for surface, head_type, tail_type, head, tail in zip(
-        column("predicate"), column("head_type"), column("tail_type"), column("head"), column("tail"), strict=True
-    ):
+    sides = (column("predicate"), column("head_type"), column("tail_type"), column("head"), column("tail"))
+    for surface, head_type, tail_type, head, tail, weight in zip(*sides, _weights(relations), strict=True):
         label = label_of[str(surface)]
         if head_type:
-            heads[label][head_type] += 1
+            heads[label][head_type] += weight
         if tail_type:
-            tails[label][tail_type] += 1
+            tails[label][tail_type] += weight
         if head and tail:
-            examples[label][f"{head} {surface} {tail}"] += 1
+            examples[label][f"{head} {surface} {tail}"] += weight
     best = {label: min(c, key=lambda e: (-c[e], len(e), e)) for label, c in examples.items() if c}
     return {label: (heads[label], tails[label], best.get(label, "")) for label in set(label_of.values())}
 
@@ -307,7 +375,11 @@ def _ranked(counts: Counter[str]) -> list[str]:
 
 def _inverses(forms: dict[str, PredicateForm]) -> dict[str, str]:
     """Pair active with passive ("founded", "founded by") and known noun pairs, where both are in use."""
-    active = {" ".join(sorted(f.words)): label for label, f in sorted(forms.items()) if f.words and not f.passive and not f.preposition}
+    active = {
+        " ".join(sorted(f.words)): label
+        for label, f in sorted(forms.items())
+        if f.words and not f.passive and not f.preposition
+    }
     found: dict[str, str] = {}
     for label, form in sorted(forms.items()):
         if form.passive and form.preposition == "by" and not form.negated:

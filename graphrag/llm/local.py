@@ -112,9 +112,12 @@ class TransformersModel:
         future = self._executor.submit(self._score, request, list(continuations))
         return await asyncio.wrap_future(future)
 
-    async def aclose(self) -> None:
-        """Forget the weights; a later request loads them again."""
-        await asyncio.wrap_future(self._executor.submit(self._forget))
+    def unload(self) -> None:
+        """Forget the weights once what is being answered is done; a later request loads them again.
+
+        There is no ``aclose``: closing belongs to an event loop's end, and the weights outlive it.
+        """
+        self._executor.submit(self._forget).result()
 
     async def _ask(self, request: ChatRequest) -> ChatResponse:
         job = _Job(request)

@@ -10,23 +10,26 @@ import numpy as np
 from graphrag.embed.base import Vectors
 from graphrag.extract.citations import format_citations, remove_citations
 from graphrag.query.citations import CitationResolver, Evidence
-from graphrag.query.relevance import Relevance, Scores, content_terms, word_overlap
+from graphrag.query.relevance import Relevance, Scores, content_terms
 from graphrag.store.lexical import terms
 from graphrag.text.sentences import is_heading
 
 # Cosine of all-MiniLM-L6-v2 between a question and the best sentence found for it; measured, see
 # docs/experiments.md. Below it the documents most likely do not answer.
-LEAST_SIMILARITY = 0.35
+LEAST_SIMILARITY = 0.45
 LEAST_WORDS = 0.3  # the same without vectors: part of the question's words
 COMPARED = 128  # sentences embedded per question
 _MOST_SENTENCES = 6
 _FEWEST_SENTENCES = 3
-_NEAR_THE_BEST = 0.75  # beyond the first few, a sentence must come this near to the best
-_FAIRLY_NEAR = 0.5
+_NEAR_THE_BEST = 0.6  # beyond the first few, a sentence must come this near to the best
+_FAIRLY_NEAR = 0.4
+_WORDS = 0.3  # what holding all of the question's words is worth, in cosine
 _REDUNDANCY = 0.35  # weight of likeness to chosen sentences in MMR
 _SAME = 0.95  # a sentence this like a chosen one says nothing new
 _NAME_BONUS = 0.06  # for each linked entity that a sentence names, at most two
 _PRONOUN_MALUS = 0.04
+_CAPTION_MALUS = 0.25  # lines that do not end as sentences do: headings without a mark, list items
+_ENDINGS = (".", "!", "…", "。", "！", "다", "요")
 _FEWEST_WORDS, _MOST_WORDS = 4, 90
 _PRONOUNS = frozenset(
     ("he", "she", "it", "they", "this", "that", "these", "those", "his", "her", "its", "their", "such")
@@ -106,13 +109,15 @@ def choose(
     similarity, vectors = relevance.of_texts([_one_line(one.text) for one in shortlist])
     if not len(similarity) or float(similarity.max()) < least:
         return []
-    gain = similarity + np.array([_adjustment(one.text, list(names)) for one in shortlist])
+    words = rare_word_overlap(relevance.question, [one.text for one in shortlist])
+    named = list(names)
+    gain = similarity + _WORDS * words + np.array([_adjustment(one.text, named) for one in shortlist])
     order = _mmr(gain, vectors, [one.text for one in shortlist], [one.group for one in shortlist], per_group)
-    best = float(similarity[order[0]])
+    best = float(gain[order[0]])
     chosen: list[Chosen] = []
     for place in order:
         needed = best * (_FAIRLY_NEAR if len(chosen) < _FEWEST_SENTENCES else _NEAR_THE_BEST)
-        if similarity[place] >= max(needed, 0.0) and len(chosen) < limit:
+        if gain[place] >= max(needed, 0.0) and len(chosen) < limit:
             chosen.append(Chosen(shortlist[place], float(similarity[place])))
     return chosen
 
@@ -126,17 +131,32 @@ def in_reading_order(chosen: Sequence[Chosen]) -> list[Chosen]:
 def _shortlist(candidates: Sequence[Candidate], question: str) -> list[Candidate]:
     if len(candidates) <= COMPARED:
         return list(candidates)
-    wanted = content_terms(question)
-    score = np.array([word_overlap(wanted, one.text) + 0.5 * one.prior for one in candidates])
+    words = rare_word_overlap(question, [one.text for one in candidates])
+    score = words + 0.5 * np.array([one.prior for one in candidates])
     best = np.lexsort((np.arange(len(score)), -score))[:COMPARED]
     return [candidates[place] for place in sorted(best.tolist())]
+
+
+def rare_word_overlap(question: str, texts: Sequence[str]) -> Scores:
+    """Return for each text the part of the question's words that it holds, 0 to 1, rare words counting more.
+
+    How rare a word is, is counted over ``texts`` (inverse document frequency).
+    """
+    wanted = sorted(content_terms(question))
+    if not wanted or not texts:
+        return np.zeros(len(texts))
+    held = np.array([[term in found for term in wanted] for found in (set(terms(text)) for text in texts)])
+    rarity = np.log1p(len(texts) / np.maximum(held.sum(axis=0), 1))
+    return np.asarray(held @ rarity / rarity.sum(), dtype=np.float64)
 
 
 def _adjustment(sentence: str, names: list[str]) -> float:
     spelled = f" {' '.join(terms(sentence))} "
     named = sum(f" {' '.join(terms(name))} " in spelled for name in names)
     first = spelled.split(maxsplit=1)[0] if spelled.strip() else ""
-    return _NAME_BONUS * min(2, named) - (_PRONOUN_MALUS if first in _PRONOUNS else 0.0)
+    ended = sentence.rstrip("\"'”’)]】」』*_").endswith(_ENDINGS)
+    malus = (_PRONOUN_MALUS if first in _PRONOUNS else 0.0) + (0.0 if ended else _CAPTION_MALUS)
+    return _NAME_BONUS * min(2, named) - malus
 
 
 def _mmr(

@@ -13,7 +13,13 @@ from graphrag.extract.citations import remove_citations
 from graphrag.query.answer import context_limit
 from graphrag.query.citations import CitationResolver
 from graphrag.query.context import Context, build_context
-from graphrag.query.extractive import Candidate, Chosen, likeness_of_words, says_something
+from graphrag.query.extractive import (
+    Candidate,
+    Chosen,
+    least_similarity,
+    likeness_of_words,
+    says_something,
+)
 from graphrag.query.map_reduce import batches, map_points, points_text, rate_reports
 from graphrag.query.question import Question
 from graphrag.query.relevance import Relevance
@@ -23,12 +29,8 @@ from graphrag.query.selection import Selection, is_about_everything, reports_of_
 from graphrag.store.index import Index
 from graphrag.text.sentences import sentence_spans
 
-# Measured as the threshold of local questions was; lower, because a question about much is near to
-# no single sentence.
-LEAST_SIMILARITY = 0.25
-_LEAST_WORDS = 0.2
-_REPORTS_QUOTED = 4
-_REPORTS_READ = 12
+_REPORTS_QUOTED = 5
+_REPORTS_READ = 40
 _SENTENCES_OF_REPORT = 2
 _FINDINGS_READ = 5
 _EVIDENCE_READ = 8
@@ -123,7 +125,7 @@ async def _quote_reports(
             {"event": "sentences", "count": len(chosen), "why": "first findings of each report"}
         )
     else:
-        least = LEAST_SIMILARITY if relevance.vector is not None else _LEAST_WORDS
+        least = least_similarity(relevance)
         limit = _REPORTS_QUOTED * _SENTENCES_OF_REPORT
         chosen = await question.quote(
             candidates, relevance, least=least, limit=limit, per_group=_SENTENCES_OF_REPORT

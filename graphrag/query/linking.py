@@ -33,8 +33,8 @@ class Link:
 def link_entities(view: GraphView, relevance: Relevance, k: int) -> tuple[list[Link], int]:
     """Return the ``k`` entities a question is most likely about, and how many more were found.
 
-    Best first, ties by place. Named entities come first (title or alias, then distinctive parts of a name), then those
-    whose description is near the question. No LLM call.
+    Best first, ties by place. Named entities come first (title or alias, then distinctive parts of
+    a name), then those whose description is near the question. No LLM call.
     """
     links: dict[int, Link] = {}
     named = view.named_in(relevance.question)

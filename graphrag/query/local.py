@@ -25,9 +25,7 @@ async def answer_local(question: Question) -> AsyncIterator[str]:
     links, more = await asyncio.to_thread(link_entities, view, relevance, settings.top_k_entities)
     wanted = settings.max_context_tokens
     limit = (
-        wanted
-        if question.mode == "extractive"
-        else context_limit(question.settings, wanted, question.text)
+        wanted if question.mode == "extractive" else context_limit(question.settings, wanted, question.text)
     )
     around = await asyncio.to_thread(
         neighbourhood,
@@ -48,7 +46,8 @@ async def answer_local(question: Question) -> AsyncIterator[str]:
     question.use(context)
     if question.mode == "extractive":
         units = [row.number for row in context.rows.get("Sources", ())]
-        names = [row.cells[0] for row in context.rows.get("Entities", ())]
+        named = {link.place for link in links if link.how != "description"}
+        names = [row.cells[0] for row in context.rows.get("Entities", ()) if row.number in named]
         candidates = candidates_of_units(CitationResolver(view), units)
         least = least_similarity(relevance)
         chosen = await question.quote(candidates, relevance, least=least, names=names)

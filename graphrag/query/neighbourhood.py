@@ -185,8 +185,9 @@ def rank_units(
 ) -> tuple[Places, Scores]:
     """Return the text units for a question, by similarity plus the linked rows that they support.
 
-    At least one, and no more than ``max_tokens`` hold. Candidates are the units of linked entities and of chosen relationships, and the passages that
-    retrieval found without the graph, so a question that names no entity still meets its text.
+    At least one, and no more than ``max_tokens`` hold. Candidates are the units of linked entities
+    and of chosen relationships, and the passages that retrieval found without the graph, so a
+    question that names no entity still meets its text.
     """
     support = _support(view.units_of_entities, linked.places, linked.sure)
     for unit, value in _support(

@@ -10,7 +10,9 @@ from graphrag.errors import InputError
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 _EMPHASIS = re.compile(r"</?(?:b|strong|em|i|u|mark|small|font)(?:\s[^<>]*)?>", re.IGNORECASE)
-_STRUCTURE = re.compile(r"^(?:#{1,6} |- |\d+\. |\|)", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
+_ITEM = re.compile(r"^\s*(?:- |\d+\. )", re.MULTILINE)
+_ROW = re.compile(r"^\|", re.MULTILINE)
 _BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 _HEAD_BYTES = 4096
 _SHORT_PAGE = 2000  # characters
@@ -44,8 +46,9 @@ def declared_encoding(data: bytes) -> str | None:
 def html_to_markdown(page: str) -> tuple[str | None, str]:
     """Return the title of ``page`` and its main text as Markdown; the text may be empty.
 
-    Trafilatura chooses the main text (Barbaresi, ACL 2021). On pages too short for its statistics
-    it gives up or drops structure and text; then the whole body without menus is rendered here.
+    A page that marks its main text (``<main>``, one ``<article>``) is taken at its word. Elsewhere
+    Trafilatura chooses (Barbaresi, ACL 2021), unless it loses all headings, lists or tables, or most
+    of a short page; then the body without menus is taken.
 
     Raises:
         InputError: the elements are nested so deeply that the parser lost some.
@@ -61,11 +64,28 @@ def html_to_markdown(page: str) -> tuple[str | None, str]:
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
         raise InputError("Its elements are nested more than 2,000 deep.", hint="Save the page as text.")
     title = root.findtext(".//head/title") or root.findtext(".//title") or ""
-    whole = _render(root)
+    title = " ".join(title.split()) or None
+    marked = _marked_main(root)
+    if marked is not None and (text := _render(marked).text()):
+        return title, text
+    body = _render(root)
+    whole = body.text()
     main = _main_text(page) if whole else ""
-    loses_structure = _STRUCTURE.search(whole) is not None and _STRUCTURE.search(main) is None
+    loses_structure = (
+        (body.has_headings and not _HEADING.search(main))
+        or (body.has_items and not _ITEM.search(main))
+        or (body.has_rows and not _ROW.search(main))
+    )
     loses_text = len(whole) < _SHORT_PAGE and 2 * len(main) < len(whole)
-    return " ".join(title.split()) or None, whole if loses_structure or loses_text else main
+    return title, whole if loses_structure or loses_text else main
+
+
+def _marked_main(root: Any) -> Any:
+    marked = root.find(".//main")
+    if marked is None:
+        articles = root.findall(".//article")
+        marked = articles[0] if len(articles) == 1 else None
+    return marked
 
 
 def _main_text(page: str) -> str:
@@ -84,13 +104,9 @@ def _main_text(page: str) -> str:
     return "\n".join(line.rstrip() for line in (found or "").split("\n")).strip()
 
 
-def _render(root: Any) -> str:
+def _render(start: Any) -> _Renderer:
     from lxml import etree
 
-    start: Any = root.find(".//main")
-    if start is None:
-        articles = root.findall(".//article")
-        start = articles[0] if len(articles) == 1 else root
     page = _Renderer()
     walk = etree.iterwalk(start, events=("start", "end", "comment", "pi"))
     for event, element in walk:
@@ -106,7 +122,7 @@ def _render(root: Any) -> str:
         if element is not start:
             page.write(element.tail)
     page.end_block()
-    return page.text()
+    return page
 
 
 class _Renderer:
@@ -119,9 +135,14 @@ class _Renderer:
         self._lists: list[int | None] = []  # the next number, or None for bullets
         self._cells: list[str] | None = None  # of the open table row
         self._verbatim = 0
+        self._links = 0
+        self.has_headings = self.has_rows = False
+        self.has_items = False  # other than links, which make a menu
 
     def write(self, text: str | None) -> None:
         if text:
+            if not self._links and self._prefix and self._lists and text.strip():
+                self.has_items = True
             self._inline.append(text if self._verbatim else _BLANKS.sub(" ", text))
 
     def open(self, tag: str) -> None:
@@ -135,6 +156,7 @@ class _Renderer:
         elif tag in _HEADINGS or tag == "table":
             self._leave_row()  # a table that holds headings or tables is layout, not data
             self._prefix = _HEADINGS.get(tag, "")
+            self.has_headings |= tag in _HEADINGS
         elif tag == "li":
             self.end_block()
             if self._cells is None:
@@ -142,6 +164,7 @@ class _Renderer:
         elif tag == "pre" or tag in _BLOCKS:
             self.end_block()
             self._verbatim += tag == "pre"
+        self._links += tag == "a"
         if tag in ("ul", "ol"):
             self._lists.append(1 if tag == "ol" else None)
 
@@ -151,12 +174,14 @@ class _Renderer:
             self._inline.clear()
         elif tag == "tr" and self._cells is not None:
             if any(self._cells):
+                self.has_rows = True
                 self._blocks.append("| " + " | ".join(self._cells) + " |")
             self._cells = None
             self._inline.clear()
         elif tag in _HEADINGS or tag in ("li", "pre", "td", "th", "tr") or tag in _BLOCKS:
             self.end_block()
         self._verbatim -= tag == "pre"
+        self._links -= tag == "a"
         if tag in ("ul", "ol") and self._lists:
             self._lists.pop()
 

@@ -250,6 +250,9 @@ def _as_text(value: Any) -> str | None:
 def _take(fields: dict[str, Any], name: str) -> str | None:
     """Remove the plain value called ``name`` and return it as one line; anything else stays."""
     value = fields.get(name)
+    if value is None:
+        fields.pop(name, None)
+        return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     del fields[name]

@@ -43,9 +43,9 @@ def comparable(name: str) -> str:
 
 
 def read_docred(path: Path) -> list[dict[str, Any]]:
-    """Return texts with gold clusters ``(names, type)`` and pairs of cluster numbers (``near``: same sentence)."""
+    """Return texts with gold clusters ``(names, type)`` and pairs of them (``near``: same sentence)."""
     rows = []
-    for doc in json.loads(gzip.open(path).read()):
+    for doc in json.loads(gzip.decompress(path.read_bytes())):
         clusters, sentences, kept = [], [], {}
         for number, mentions in enumerate(doc["vertexSet"]):
             if mentions[0]["type"] in ("TIME", "NUM"):
@@ -67,17 +67,23 @@ def read_docred(path: Path) -> list[dict[str, Any]]:
 def read_conll(path: Path) -> list[dict[str, Any]]:
     """Return texts of CoNLL04 in the form of :func:`read_docred`."""
     rows = []
-    for item in json.loads(gzip.open(path).read()):
+    for item in json.loads(gzip.decompress(path.read_bytes())):
         clusters: list[tuple[set[str], str | None]] = []
         of: dict[int, int] = {}
         for number, entity in enumerate(item["entities"]):
             words = item["tokens"][entity["start"] : entity["end"]]
-            if entity["type"] == "Other" and (iso_dates(" ".join(words)) or any(word[0].isdigit() for word in words)):
+            if entity["type"] == "Other" and (
+                iso_dates(" ".join(words)) or any(word[0].isdigit() for word in words)
+            ):
                 continue
             name = comparable(" ".join(item["tokens"][entity["start"] : entity["end"]]))
             of[number] = len(clusters)
             clusters.append(({name}, _CONLL_TYPES[entity["type"]]))
-        pairs = {(of[relation["head"]], of[relation["tail"]]) for relation in item["relations"] if {relation["head"], relation["tail"]} <= of.keys()}
+        pairs = {
+            (of[relation["head"]], of[relation["tail"]])
+            for relation in item["relations"]
+            if {relation["head"], relation["tail"]} <= of.keys()
+        }
         rows.append({"text": detokenize(item["tokens"]), "clusters": clusters, "pairs": pairs, "near": pairs})
     return rows
 

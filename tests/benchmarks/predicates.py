@@ -1,6 +1,6 @@
 """Measure how far the predicates of MuSiQue's recorded OpenIE shrink, and print merges to read by hand.
 
-    python -m tests.benchmarks.predicates --data ../shared/data [--sample 50] [--seed 0]
+python -m tests.benchmarks.predicates --data ../shared/data [--sample 50] [--seed 0]
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def main() -> None:
         found = canonicalise_predicates(
             relations, embedder=embedder, settings=ResolutionSettings(predicate_threshold=threshold)
         )
-        labels = dict(zip(found.predicates["id"].to_pylist(), found.predicates["label"].to_pylist(), strict=True))
+        labels = dict(
+            zip(found.predicates["id"].to_pylist(), found.predicates["label"].to_pylist(), strict=True)
+        )
         joined = [row for row in found.surfaces.to_pylist() if row["score"] < 1]
         inverse = sum(value is not None for value in found.predicates["inverse"].to_pylist())
         print(

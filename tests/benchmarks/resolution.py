@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from graphrag.embed.base import Embedder
-from graphrag.extract.nlp_entities import noun_type
+from graphrag.extract.nlp_types import noun_type
 from graphrag.extract.resolution import METHODS, Resolution, resolve_entities
 from graphrag.settings import ResolutionSettings
 
@@ -33,7 +33,7 @@ def read_aliases(path: Path, half: str, typed: bool) -> tuple[pa.Table, dict[str
     """Return mentions (one per name) and the entities of each name."""
     gold: dict[str, set[str]] = defaultdict(set)
     types: dict[str, str] = {}
-    for entity, row in json.loads(gzip.open(path).read()).items():
+    for entity, row in json.loads(gzip.decompress(path.read_bytes())).items():
         side = "tune" if hashlib.sha256(entity.encode()).digest()[0] % 2 else "report"
         if side != half:
             continue
@@ -63,7 +63,7 @@ def type_of_description(description: str) -> str:
 def label_pairs(path: Path, gold: dict[str, set[str]]) -> list[tuple[str, str]]:
     """Return (label, alias) of every alias of an entity of this half that is another string."""
     pairs = set()
-    for entity, row in json.loads(gzip.open(path).read()).items():
+    for entity, row in json.loads(gzip.decompress(path.read_bytes())).items():
         if entity in gold.get(row["label"], ()):
             pairs |= {(row["label"], alias) for alias in row["alternatives"] if alias != row["label"]}
     return sorted(pairs)
@@ -74,7 +74,7 @@ def score(
 ) -> dict[str, Any]:
     """Return the precision of merge rows (all and by method), pairwise precision, and recall of aliases.
 
-    A merge row is right when its two names share an entity; an alias is found when it ends in its label's entity.
+    A merge is right when its two names share an entity; an alias is found when it is with its label.
     """
     name_of = dict(zip(mentions.column("id").to_pylist(), mentions.column("name").to_pylist(), strict=True))
     clusters: dict[str, list[str]] = defaultdict(list)
@@ -154,14 +154,17 @@ def measure_docred(path: Path) -> dict[str, Any]:
     types = {"PER": "person", "ORG": "organization", "LOC": "place", "MISC": "concept"}
     rows: dict[str, dict[str, str]] = {}
     clusters: dict[tuple[int, str], set[int]] = defaultdict(set)
-    for number, doc in enumerate(json.loads(gzip.open(path).read())):
+    for number, doc in enumerate(json.loads(gzip.decompress(path.read_bytes()))):
         for cluster, mentions in enumerate(doc["vertexSet"]):
             for mention in mentions:
                 if mention["type"] in types:
                     key = f"{number}|{mention['name']}|{mention['type']}"
                     rows[key] = {
-                        "id": key, "name": mention["name"], "type": types[mention["type"]], "text_unit_id": str(number)
-                    }  # fmt: skip
+                        "id": key,
+                        "name": mention["name"],
+                        "type": types[mention["type"]],
+                        "text_unit_id": str(number),
+                    }
                     clusters[number, mention["name"]].add(cluster)
     documents: dict[str, set[int]] = defaultdict(set)
     for number, name in clusters:
@@ -169,7 +172,11 @@ def measure_docred(path: Path) -> dict[str, Any]:
     mentions_table = pa.Table.from_pylist(list(rows.values()))
     found = resolve_entities(mentions_table, embedder=None, settings=ResolutionSettings())
     entity_of = dict(
-        zip(found.mention_entities["mention_id"].to_pylist(), found.mention_entities["entity_id"].to_pylist(), strict=True)
+        zip(
+            found.mention_entities["mention_id"].to_pylist(),
+            found.mention_entities["entity_id"].to_pylist(),
+            strict=True,
+        )
     )
     by_method: dict[str, list[int]] = {method: [0, 0, 0] for method in METHODS}
     wrong: list[str] = []
@@ -197,11 +204,15 @@ def measure_docred(path: Path) -> dict[str, Any]:
                 joined += entity_of[a] == entity_of[b]
     judged, right_rows = (sum(counts[i] for counts in by_method.values()) for i in (1, 2))
     return {
-        "names": len(documents), "merges": sum(c[0] for c in by_method.values()), "judged": judged,
-        "precision": right_rows / max(judged, 1), "recall": joined / wanted, "gold pairs": wanted,
+        "names": len(documents),
+        "merges": sum(c[0] for c in by_method.values()),
+        "judged": judged,
+        "precision": right_rows / max(judged, 1),
+        "recall": joined / wanted,
+        "gold pairs": wanted,
         "by method": {m: {"merges": a, "judged": b, "right": c} for m, (a, b, c) in by_method.items() if a},
         "wrong": wrong,
-    }  # fmt: skip
+    }
 
 
 def measure_dulce(folder: Path) -> list[dict[str, Any]]:
@@ -217,20 +228,24 @@ def measure_dulce(folder: Path) -> list[dict[str, Any]]:
     document = pa.array(["dulce"] * len(rows))
     mentions = pa.Table.from_pylist(rows).append_column("document_id", document)
     found = resolve_entities(mentions, embedder=None, settings=ResolutionSettings())
-    return [{k: row[k] for k in ("from_title", "to_title", "method", "score")} for row in found.merges.to_pylist()]
+    return [
+        {k: row[k] for k in ("from_title", "to_title", "method", "score")} for row in found.merges.to_pylist()
+    ]
 
 
 def measure_restaurants(folder: Path) -> dict[str, float]:
-    """Score name pairs of Fodors-Zagats (all three parts): one label per pair, each pair resolved on its own."""
+    """Score the labelled name pairs of Fodors-Zagats, each resolved on its own."""
     right = joined = wanted = 0
     settings = ResolutionSettings()
     for part in ("train", "valid", "test"):
-        for line in gzip.open(folder / f"{part}.txt.gz", "rt", encoding="utf-8"):
+        for line in gzip.decompress((folder / f"{part}.txt.gz").read_bytes()).decode().splitlines():
             left, other, label = line.rstrip("\n").split("\t")
             names = [re.search(r"COL name VAL (.*?) COL addr", side) for side in (left, other)]
             if not all(names):
                 continue
-            cleaned = [match.group(1).strip(" '`").replace("\\ ", "").replace(" '", "'") for match in names if match]
+            cleaned = [
+                match.group(1).strip(" '`").replace("\\ ", "").replace(" '", "'") for match in names if match
+            ]
             mentions = pa.table(
                 {"id": ["a", "b"], "name": cleaned, "type": ["organization"] * 2, "text_unit_id": ["u", "v"]}
             )
@@ -239,7 +254,12 @@ def measure_restaurants(folder: Path) -> dict[str, float]:
             wanted += label == "1"
             right += same and label == "1"
     precision, recall = right / max(joined, 1), right / max(wanted, 1)
-    return {"precision": precision, "recall": recall, "F1": 2 * precision * recall / (precision + recall), "gold": wanted}
+    return {
+        "precision": precision,
+        "recall": recall,
+        "F1": 2 * precision * recall / (precision + recall),
+        "gold": wanted,
+    }
 
 
 def main() -> None:
@@ -255,7 +275,7 @@ def main() -> None:
     path = arguments.data / "kg_completion" / "FB15k-237_entity2wikidata.json.gz"
     results["aliases"] = measure_aliases(path, arguments.half, embedder)
     print(f"FB15k-237 labels and aliases, half '{arguments.half}'")
-    print(f"  {'':34s} {'P':>6s} {'R':>6s} {'F1':>6s} {'pairs P':>7s} {'merges':>7s} {'s':>6s}  precision of the merges by method")
+    print(f"  {'':34s} {'P':>6s} {'R':>6s} {'F1':>6s} {'pairs P':>7s} {'merges':>7s} {'s':>6s}  P by method")
     for name, row in results["aliases"].items():
         by = ", ".join(f"{m} {v['precision']:.3f} ({v['rows']})" for m, v in row["merges"].items())
         print(
@@ -272,7 +292,9 @@ def main() -> None:
         print(f"  {row['from_title']} → {row['to_title']} ({row['method']}, {row['score']})")
     folder = arguments.data / "entity_resolution" / "er_magellan" / "Structured" / "Fodors-Zagats"
     results["restaurants"] = measure_restaurants(folder)
-    print("Fodors-Zagats, names only: " + ", ".join(f"{k} {v:.3f}" for k, v in results["restaurants"].items()))
+    print(
+        "Fodors-Zagats, names only: " + ", ".join(f"{k} {v:.3f}" for k, v in results["restaurants"].items())
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -19,11 +19,15 @@ from graphrag.settings import ExtractionSettings
 VOYAGE = """# The voyage of the Fram
 
 Fram is a ship that was used by the Norwegian explorers Fridtjof Nansen, Otto Sverdrup and Roald Amundsen \
-between 1893 and 1912. It was built by the shipwright Colin Archer in Larvik, Norway. In 1911, Amundsen reached \
-the South Pole. The Korea Polar Research Institute (KOPRI) operates King Sejong Station on King George Island. \
-It is believed that Robert Falcon Scott never met Amundsen. Scott wrote "The Voyage of the Discovery" in 1905.
+between 1893 and 1912. It was built by the shipwright Colin Archer in Larvik, Norway. In 1911, Amundsen \
+reached the South Pole. The Korea Polar Research Institute (KOPRI) operates King Sejong Station on King \
+George Island. It is believed that Robert Falcon Scott never met Amundsen. Scott wrote "The Voyage of the \
+Discovery" in 1905.
 """
-QUEEN = "Teutberga (died 11 November 875) was a queen of Lotharingia. She was a daughter of Boso the Elder. In 862, she married Lothair II."
+QUEEN = (
+    "Teutberga (died 11 November 875) was a queen of Lotharingia. She was a daughter of Boso the Elder. "
+    "In 862, she married Lothair II."
+)
 
 
 def extract(text: str, **options: object) -> Extraction:
@@ -66,10 +70,16 @@ def test_a_pronoun_stands_for_the_title() -> None:
 @pytest.mark.parametrize(
     ("sentence", "wanted"),
     [
-        ("Blind Shaft is a 2003 film directed by Li Yang and starring Wang Shuangbao.", {("directed by", "Li Yang"), ("starring", "Wang Shuangbao")}),
-        ("Blind Shaft was written by Anna Boll, Carl Dorn and Eva Ford.", {("written by", "Anna Boll"), ("written by", "Carl Dorn"), ("written by", "Eva Ford")}),
+        (
+            "Blind Shaft is a 2003 film directed by Li Yang and starring Wang Shuangbao.",
+            {("directed by", "Li Yang"), ("starring", "Wang Shuangbao")},
+        ),
+        (
+            "Blind Shaft was written by Anna Boll, Carl Dorn and Eva Ford.",
+            {("written by", "Anna Boll"), ("written by", "Carl Dorn"), ("written by", "Eva Ford")},
+        ),
     ],
-)  # fmt: skip
+)
 def test_lists_share_their_verb(sentence: str, wanted: set[tuple[str, str]]) -> None:
     assert wanted <= {(p, t) for h, p, t in triples(extract(sentence)) if h == "Blind Shaft"}
 
@@ -95,7 +105,8 @@ def test_everything_stated_is_in_the_text() -> None:
     found = extract(VOYAGE)
     for entity in found.entities:
         assert entity.description in VOYAGE
-        assert entity.start is not None and VOYAGE[entity.start : entity.end] == entity.name
+        assert entity.start is not None
+        assert VOYAGE[entity.start : entity.end] == entity.name
     for relation in found.relations:
         assert VOYAGE[relation.start : relation.end] == relation.description
         assert 1 <= relation.strength <= 10
@@ -121,7 +132,11 @@ def test_a_list_of_names_does_not_explode() -> None:
 
 
 def test_korean_names_lose_their_particles() -> None:
-    text = "극지연구소(KOPRI)는 남극 세종과학기지를 운영한다. 쇄빙선 아라온호는 2009년 6월에 건조되었다. 아라온호가 남극으로 간다. 김예동 박사는 세종과학기지의 대장이었다."
+    text = (
+        "극지연구소(KOPRI)는 남극 세종과학기지를 운영한다. "
+        "쇄빙선 아라온호는 2009년 6월에 건조되었다. 아라온호가 남극으로 간다. "
+        "김예동 박사는 세종과학기지의 대장이었다."
+    )
     found = extract(text)
     assert types(found)["극지연구소"] == "organization"
     assert types(found)["세종과학기지"] == types(found)["남극"] == "place"
@@ -133,7 +148,10 @@ def test_korean_names_lose_their_particles() -> None:
 
 def test_each_text_is_read_alone() -> None:
     extractor = NlpExtractor(ExtractionSettings())
-    assert extractor.extract([VOYAGE, QUEEN]) == [extractor.extract([VOYAGE])[0], extractor.extract([QUEEN])[0]]
+    assert extractor.extract([VOYAGE, QUEEN]) == [
+        extractor.extract([VOYAGE])[0],
+        extractor.extract([QUEEN])[0],
+    ]
     assert extractor.extract(["", "  \n"]) == [Extraction(), Extraction()]
     assert extractor.extractor_id.startswith("nlp:rules:")
 
@@ -143,7 +161,8 @@ def test_each_text_is_read_alone() -> None:
 def test_any_text_gives_offsets_inside_it(text: str) -> None:
     found = extract(text)
     for entity in found.entities:
-        assert entity.start is not None and entity.end is not None
+        assert entity.start is not None
+        assert entity.end is not None
         assert 0 <= entity.start < entity.end <= len(text)
         assert entity.description in text
     names = {entity.name for entity in found.entities}
@@ -160,7 +179,9 @@ def test_a_spacy_pipeline_gives_the_names(tmp_path: Path) -> None:
     spacy = pytest.importorskip("spacy")
     pipeline = spacy.blank("en")
     ruler = pipeline.add_pipe("entity_ruler")
-    ruler.add_patterns([{"label": "ORG", "pattern": "the lighthouse crew"}, {"label": "DATE", "pattern": "1905"}])
+    ruler.add_patterns(
+        [{"label": "ORG", "pattern": "the lighthouse crew"}, {"label": "DATE", "pattern": "1905"}]
+    )
     pipeline.to_disk(tmp_path / "model")
     extractor = NlpExtractor(ExtractionSettings(spacy_model=str(tmp_path / "model")))
     found = extractor.extract(["In 1905 the lighthouse crew left."])[0]

@@ -17,12 +17,15 @@ def test_pmi_counts_text_units_once_and_ignores_direction() -> None:
     first, second, weight, count = pmi_weights(HEADS, TAILS, UNITS, normalised=False)
     assert list(zip(first, second, count, strict=True)) == [("a", "b", 2), ("a", "c", 1), ("c", "d", 1)]
     # units: a in 1,2,3; b in 1,2; c in 3,4; d in 4; four units
-    assert np.allclose(weight, [math.log(2 * 4 / (3 * 2)), math.log(1 * 4 / (3 * 2)), math.log(1 * 4 / (2 * 1))])
+    assert np.allclose(
+        weight, [math.log(2 * 4 / (3 * 2)), math.log(1 * 4 / (3 * 2)), math.log(1 * 4 / (2 * 1))]
+    )
 
 
 def test_normalised_pmi_is_bounded() -> None:
     _, _, weight, _ = pmi_weights(HEADS, TAILS, UNITS)
-    assert (weight <= 1).all() and (weight >= -1).all()
+    assert (weight <= 1).all()
+    assert (weight >= -1).all()
     assert pmi_weights(["a"], ["b"], ["1"])[2].tolist() == [1.0]
 
 

@@ -29,10 +29,14 @@ GRAPH = """<?xml version='1.0' encoding='utf-8'?>
       <data key="d1">"The Fram went south with Amundsen."&lt;SEP&gt;"The Fram was built by Archer."</data>
       <data key="d2">c-0&lt;SEP&gt;c-1</data>
     </node>
-    <node id="&quot;COLIN ARCHER&quot;"><data key="d0">UNKNOWN</data><data key="d1">Builder</data><data key="d2">c-0</data></node>
+    <node id="&quot;COLIN ARCHER&quot;">
+      <data key="d0">UNKNOWN</data><data key="d1">Builder</data><data key="d2">c-0</data>
+    </node>
     <node id="&quot;LOST&quot;"><data key="d0">person</data><data key="d2">c-9</data></node>
     <edge source="&quot;FRAM&quot;" target="&quot;COLIN ARCHER&quot;">
-      <data key="d3">12.0</data><data key="d4">"Colin Archer built the Fram."</data><data key="d5">c-0&lt;SEP&gt;c-1</data>
+      <data key="d3">12.0</data>
+      <data key="d4">"Colin Archer built the Fram."</data>
+      <data key="d5">c-0&lt;SEP&gt;c-1</data>
     </edge>
   </graph>
 </graphml>
@@ -164,7 +168,8 @@ def test_real_folders_come_whole(shared: Path, name: str, units: int, expected: 
     assert totals(recording) == expected
 
 
-@pytest.mark.parametrize(("name", "expected"), [("nano_yoshi", (284, 210)), ("nano_isfarbaset", (694, 250))])
+# nano_isfarbaset: 694 nodes, of which two are the same name but for a broken quotation mark.
+@pytest.mark.parametrize(("name", "expected"), [("nano_yoshi", (284, 210)), ("nano_isfarbaset", (693, 250))])
 def test_the_chunk_store_of_another_run_over_the_text_fits(
     shared: Path, tmp_path: Path, name: str, expected: tuple[int, int]
 ) -> None:

@@ -21,10 +21,17 @@ CHUNKS = [
 ]
 TABLES: dict[str, list[dict[str, Any]]] = {
     "documents": [
-        {"id": "d", "title": "fram.txt", "text": TEXT, "creation_date": "2025-03-04", "text_unit_ids": ["t0", "t1", "t2"]}
+        {
+            "id": "d",
+            "title": "fram.txt",
+            "text": TEXT,
+            "creation_date": "2025-03-04",
+            "text_unit_ids": ["t0", "t1", "t2"],
+        }
     ],
     "text_units": [
-        {"id": f"t{n}", "text": CHUNKS[n], "n_tokens": 9, "document_id": "d", "entity_ids": []} for n in (2, 1, 0)
+        {"id": f"t{n}", "text": CHUNKS[n], "n_tokens": 9, "document_id": "d", "entity_ids": []}
+        for n in (2, 1, 0)
     ],
     "entities": [
         {"title": "FRAM", "type": "SHIP", "description": "A ship.", "text_unit_ids": ["t0", "t1", "t1"]},
@@ -33,19 +40,58 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {"title": "NANSEN", "type": "", "description": None, "text_unit_ids": ["t1", "t9"]},
     ],
     "relationships": [
-        {"source": "FRAM", "target": "COLIN ARCHER", "description": "Colin Archer built the Fram.", "weight": 14.0, "text_unit_ids": ["t0", "t1"]},
-        {"source": "NANSEN", "target": "LARVIK", "description": "They are connected.", "weight": 40.0, "text_unit_ids": ["t1"]},
+        {
+            "source": "FRAM",
+            "target": "COLIN ARCHER",
+            "description": "Colin Archer built the Fram.",
+            "weight": 14.0,
+            "text_unit_ids": ["t0", "t1"],
+        },
+        {
+            "source": "NANSEN",
+            "target": "LARVIK",
+            "description": "They are connected.",
+            "weight": 40.0,
+            "text_unit_ids": ["t1"],
+        },
         {"source": "NANSEN", "target": "FRAM", "description": "", "weight": None, "text_unit_ids": []},
     ],
     "covariates": [
-        {"type": "VOYAGE", "description": "Nansen sailed.", "subject_id": "NANSEN", "object_id": "NONE", "status": "TRUE",
-         "start_date": "1893-06-24T00:00:00", "end_date": "NONE", "source_text": "Nansen sailed the Fram.", "text_unit_id": "t1"},
-        {"type": None, "description": None, "subject_id": "He said so.", "object_id": None, "status": None,
-         "start_date": None, "end_date": None, "source_text": None, "text_unit_id": "t1"},
-        {"type": "VOYAGE", "description": "Lost.", "subject_id": "NANSEN", "object_id": "FRAM", "status": "NONE",
-         "start_date": None, "end_date": None, "source_text": "NONE", "text_unit_id": "t9"},
+        {
+            "type": "VOYAGE",
+            "description": "Nansen sailed.",
+            "subject_id": "NANSEN",
+            "object_id": "NONE",
+            "status": "TRUE",
+            "start_date": "1893-06-24T00:00:00",
+            "end_date": "NONE",
+            "source_text": "Nansen sailed the Fram.",
+            "text_unit_id": "t1",
+        },
+        {
+            "type": None,
+            "description": None,
+            "subject_id": "He said so.",
+            "object_id": None,
+            "status": None,
+            "start_date": None,
+            "end_date": None,
+            "source_text": None,
+            "text_unit_id": "t1",
+        },
+        {
+            "type": "VOYAGE",
+            "description": "Lost.",
+            "subject_id": "NANSEN",
+            "object_id": "FRAM",
+            "status": "NONE",
+            "start_date": None,
+            "end_date": None,
+            "source_text": "NONE",
+            "text_unit_id": "t9",
+        },
     ],
-}  # fmt: skip
+}
 
 
 def write_tables(folder: Path, tables: dict[str, list[dict[str, Any]]], prefix: str = "") -> Path:
@@ -119,7 +165,7 @@ def test_things_go_to_each_of_their_text_units_and_weights_are_divided(tmp_path:
         "1 of 3 relationships name no text unit that is there and are left out (the first: NANSEN - FRAM).",
         "1 of 3 claims have no type, so are not claims, and are left out (the first: He said so.).",
         "1 of 3 claims name no text unit that is there",
-        "1 names in relationships or claims are no listed entity; each becomes an untyped one (the first: LARVIK).",
+        "1 names in relationships or claims are no listed entity; each becomes an untyped",
     ):
         assert expected in said
 
@@ -167,7 +213,7 @@ def test_a_table_that_lacks_a_column_or_is_broken_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "documents", "units", "expected"),
     [
-        # One relationship fewer than the 978 recorded: "X is a member of Y" was recorded in both directions once.
+        # One relationship fewer than the 978 recorded: "X is a member of Y" was recorded both ways once.
         # 27 of the 406 claims are no claims and reported as such.
         ("msgraphrag_verbs", 1, 42, {"entities": 529, "untyped": 73, "relationships": 977, "claims": 379}),
         ("msgraphrag_dulce", 1, 5, {"entities": 39, "untyped": 8, "relationships": 107, "claims": 41}),

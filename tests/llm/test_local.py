@@ -169,7 +169,7 @@ def test_the_id_follows_the_weights(folder: Path, tmp_path: Path) -> None:
 def test_weights_can_be_let_go_and_come_back(folder: Path) -> None:
     model = TransformersModel(str(folder))
     before = run(model.complete(ask())).text
-    run(model.aclose())
+    model.unload()
     assert run(model.complete(ask())).text == before
 
 

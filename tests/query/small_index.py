@@ -24,18 +24,18 @@ DOCUMENTS: dict[str, list[str]] = {
         "The harbour of Ostrel was built in 1871 by the engineer Marta Velden. It has room for forty ships.",
         "A lighthouse stands on the eastern pier of the harbour. Its keeper, Jonas Brack, lit the lamp for "
         "thirty years.",
-        "In the storm of 1893 the lamp went out and two ships were lost. Jonas Brack was accused of sleeping, "
+        "In the storm of 1893 the lamp went out and two ships sank. Jonas Brack was accused of sleeping, "
         "but the court cleared him.",
     ],
     "ships.md": [
-        "The steamer Halcyon sailed from Ostrel to the southern islands every week. She carried mail and salt.",
+        "The steamer Halcyon sailed from Ostrel to the southern islands weekly. She carried mail and salt.",
         "Captain Ines Moor commanded the Halcyon until 1899. She had learned the coast from Jonas Brack.",
         "The Halcyon was sold in 1901 and broken up. Her bell hangs in the town hall.",
     ],
     "bakery.txt": [
-        "The bakery of Pieter Lund opened in 1902 beside the market square. It sold rye bread and honey cake.",
-        "Pieter Lund baked with sourdough that his grandmother had brought from the mountains. The starter is "
-        "still alive today.",
+        "The bakery of Pieter Lund opened in 1902 beside the market square. Rye bread sold best.",
+        "Pieter Lund baked with sourdough that his grandmother had brought from the mountains. The starter "
+        "is still alive today.",
         "In winter the bakery gave bread to the poor. Marta Velden paid for the flour in secret.",
     ],
     "recipes.txt": [
@@ -162,10 +162,9 @@ def _report(number: int, community_id: str, units: dict[tuple[str, int], dict[st
         first = text[slice(*sentence_spans(text)[0])]
         findings.append({"summary": f"About {title}", "explanation": first, "citations": [units[key]["id"]]})
     summary = " ".join(finding["explanation"] for finding in findings)
-    return {
-        "id": content_hash("report", number), "community_id": community_id, "title": title, "summary": summary,
-        "findings": findings, "rank": rank, "rating_explanation": "", "removed_citations": 0, "method": "extractive",
-    }  # fmt: skip
+    report = {"id": content_hash("report", number), "community_id": community_id, "title": title}
+    report |= {"summary": summary, "findings": findings, "rank": rank, "rating_explanation": ""}
+    return report | {"removed_citations": 0, "method": "extractive"}
 
 
 def _add_graph(rows: dict[str, list[dict[str, Any]]], units: list[dict[str, Any]]) -> None:

@@ -21,13 +21,13 @@ def sentences(text: str) -> list[str]:
         ["Dr. Ada Stone met Mr. R. F. Scott in the U.S. on Jan. 5, 1900.", "He left."],
         ["Apple Inc. Chairman Levinson spoke.", "It grew into Acme Inc.", "The rest is known."],
         ["See e.g. Fig. 3 and no. 5 in St. Paul's.", "No.", "Never."],
-        ["On 5. May it rained.", "In 1843. It is over."][:1],
+        ["On 5. May it rained.", "It was in 1843.", "It is over."],
         ['"Why?" he asked.', '"Go!"', "She went."],
         ["He said (quietly.)", "Then nothing…", "And so on... maybe."],
         ["It cost 3.5 million.", "Version 2.0.1 came later."],
         ["The town fell.[3]", "It was rebuilt.[12][13]", "Nobody came."],
         ["Was it you?!", "Yes!!!", "Truly."],
-        ["He fought in World War I. German troops", "x"][:1],
+        ["He fought in World War I. German troops left."],
         ["그는 서울에서 태어났다.", "부산으로 갔다!", "정말?", "네."],
     ],
 )
@@ -36,11 +36,8 @@ def test_spaced_sentences(parts: list[str]) -> None:
 
 
 def test_sentences_without_a_space_between() -> None:
-    assert sentences("彼は来た。私は行った！「はい。」と言った。") == [
-        "彼は来た。",
-        "私は行った！",
-        "「はい。」と言った。",
-    ]
+    japanese = ["彼は来た。", "私は行った！", "「はい。」と言った。"]
+    assert sentences("".join(japanese)) == japanese
     assert sentences("좋았다.그래서 샀다.") == ["좋았다.", "그래서 샀다."]
     assert sentences("See node.js and a.b.c for it.") == ["See node.js and a.b.c for it."]
 
@@ -48,7 +45,8 @@ def test_sentences_without_a_space_between() -> None:
 def test_blocks_are_sentences_of_their_own() -> None:
     text = (
         "# The Harbour\nBuilt in 1901\nby hand. It stands.\n- item one. Still one\n- item two\n  goes on\n"
-        "After the list\n\n| a. B | c |\n|---|---|\n\nTitle\n=====\nText\n\n```\nx = 1\ny. Z\n```\n1. first\n2. second"
+        "After the list\n\n| a. B | c |\n|---|---|\n\nTitle\n=====\nText\n\n"
+        "```\nx = 1\ny. Z\n```\n1. first\n2. second"
     )
     assert sentences(text) == [
         "# The Harbour",

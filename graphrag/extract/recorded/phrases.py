@@ -6,7 +6,7 @@ import re
 
 from graphrag.extract import nlp_lexicon as lexicon
 from graphrag.extract.grounding import find
-from graphrag.extract.nlp_entities import is_verb
+from graphrag.extract.nlp_tokens import is_verb
 
 _MAX_WORDS = 5
 _SENTENCE_START = re.compile(r"(?:^|[.!?]\s+)[\"'“‘]?(?:the |a |an )?[\"'“‘]?$", re.IGNORECASE)
