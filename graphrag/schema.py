@@ -134,7 +134,7 @@ ENTITY_MERGES = _table(
     to_title=STRING,
     type=STRING,
     score=FLOAT,
-    method=STRING,  # exact | type | initials | fuzzy | embedding | llm | manual
+    method=STRING,  # exact | type | initials | qualifier | surname | fuzzy | embedding | llm | manual
 )
 ENTITIES = _table(
     "entities",

@@ -78,6 +78,10 @@ class EmbeddingSettings(_Section):
     model: str = Field("all-minilm-l6-v2", description="Model name, hub name, or folder.")
     base_url: str | None = Field(None, description="Address of the endpoint.")
     api_key: str | None = Field(None, description="Key of the endpoint.")
+    entity_text: Literal["title", "title_description"] = Field(
+        "title_description",
+        description="What is embedded of an entity. `title` is quicker, and enough to find it by name.",
+    )
     batch_size: int = Field(64, ge=1, description="Texts per batch.")
     concurrency: int = Field(8, ge=1, description="Batches in flight at once (endpoint).")
     max_retries: int = Field(6, ge=0, description="Retries of a failed batch.")

@@ -132,7 +132,7 @@ def truncate_to_tokens(text: str, limit: int, count: TokenCounter = approximate_
     """Return the longest prefix of ``text`` with at most ``limit`` tokens, cut at white space."""
     if count(text) <= limit:
         return text
-    low, high = 0, 8 * limit
+    low, high = 0, 8 * max(1, limit)
     while high < len(text) and count(text[:high]) <= limit:  # so that a short prefix of a book is cheap
         low, high = high, 2 * high
     high = min(high, len(text))

@@ -108,12 +108,15 @@ def show_report(report: RunReport) -> None:
         if label == "entities":
             note = f" ({counts['merges']} merges)"
         table.add_row(label + note, f"{counts[label]:,}")
-    prompt = sum(row.prompt_tokens for row in report.usage)
-    completion = sum(row.completion_tokens for row in report.usage)
-    calls = sum(row.calls for row in report.usage)
-    cached = sum(row.cached_calls for row in report.usage)
+    chat = [row for row in report.usage if row.task != "embedding"]
+    prompt = sum(row.prompt_tokens for row in chat)
+    completion = sum(row.completion_tokens for row in chat)
+    calls = sum(row.calls for row in chat)
+    cached = sum(row.cached_calls for row in chat)
+    embedded = sum(row.calls for row in report.usage if row.task == "embedding")
     table.add_row(f"LLM calls ({cached:,} more from the cache)", f"{calls:,}")
     table.add_row("tokens in / out", f"{prompt:,} / {completion:,}")
+    table.add_row("texts embedded", f"{embedded:,}")
     cost = sum(row.cost for row in report.usage)
     if cost:
         table.add_row("cost", f"{cost:.4f}")

@@ -32,7 +32,7 @@ from graphrag.extract.nlp_types import name_types
 from graphrag.settings import ExtractionSettings
 from graphrag.text.sentences import sentence_spans
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 _SPACY_TYPES = {
     "PERSON": "person", "PER": "person", "PS": "person", "NORP": "concept", "ORG": "organization",
     "OG": "organization",

@@ -7,7 +7,7 @@ plain Python and keeps the grammar of names in one place.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import lru_cache
 
@@ -23,6 +23,7 @@ _NAME = re.compile(
     r"(?:[Or](?=C))?[HT]*[CADI]"
     r"(?:[CADTIJR]|,J|k(?![qMk.,]?[qMk])|tE|j{1,2}t?(?=[CAID])[CAID]|ot?(?=[CADT])[CADT]|&[CADI]|-(?=[C])C)*"
 )
+_PROMINENT = 3  # times as often named as any namesake, from which a short name means that person
 _STRIP_TITLES = lexicon.TITLES - lexicon.words(
     """
     king queen prince princess emperor empress duke duchess count countess earl baron baroness marquess
@@ -199,20 +200,33 @@ def _split_titles(sentence: Sentence, span: tuple[int, int]) -> list[tuple[int, 
 
 
 def fold_short_names(mentions: list[Mention], types: dict[str, str]) -> list[Mention]:
-    """Let "Nansen" stand for "Fridtjof Nansen" when just one longer name of the text ends or starts so."""
-    longer: dict[str, set[str]] = defaultdict(set)
-    for name in {mention.name for mention in mentions}:
+    """Let "Nansen" stand for "Fridtjof Nansen" when one longer name of the text ends or starts so.
+
+    Of several longer names the one that the text names by far most often is meant. A surname taken
+    for a place ("with Amundsen") is a surname as long as its bearer is in the text.
+    """
+    often = Counter(mention.name for mention in mentions)
+    first: dict[str, set[str]] = defaultdict(set)
+    last: dict[str, set[str]] = defaultdict(set)
+    for name in often:
         parts = name.split(" ")
         if len(parts) > 1 and types.get(name) == "person":
-            for part in {parts[0], parts[-1]}:
-                longer[part.replace("’", "'")].add(name)
+            first[parts[0].replace("’", "'")].add(name)
+            last[parts[-1].replace("’", "'")].add(name)
             if len(parts) > 2 and parts[-1] in lexicon.ROMAN:
-                longer[" ".join(parts[:-1])].add(name)
+                first[" ".join(parts[:-1])].add(name)
     folded = []
     for mention in mentions:
-        full = longer.get(mention.name.replace("’", "'"))
-        short = full and len(full) == 1 and types.get(mention.name, "concept") in ("person", "concept")
-        folded.append(replace(mention, name=min(full)) if full and short else mention)
+        short = mention.name.replace("’", "'")
+        type_ = types.get(mention.name, "concept")
+        full: set[str] = set()
+        if type_ in ("person", "concept"):
+            full = first.get(short, set()) | last.get(short, set())
+        elif type_ == "place":
+            full = last.get(short, set())
+        meant = sorted(full, key=lambda name: (-often[name], name))
+        sure = len(meant) == 1 or (len(meant) > 1 and often[meant[0]] >= _PROMINENT * often[meant[1]])
+        folded.append(replace(mention, name=meant[0]) if sure else mention)
     return folded
 
 

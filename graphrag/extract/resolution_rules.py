@@ -24,6 +24,7 @@ _QUALIFIED_TYPES = frozenset(
     )
 )
 _RARE_SURNAME = 3  # names of people that end so, up to which a namesake is unlikely
+_PROMINENT = 4  # times as many mentions as any namesake, from which a bare surname means that person
 _DOMINANT = 0.8  # share of a name's mentions from which one type takes the others
 
 
@@ -186,7 +187,11 @@ def qualifier_edges(protos: Protos, nodes: Sequence[int]) -> list[Edge]:
 
 
 def surname_edges(protos: Protos, nodes: Sequence[int]) -> list[Edge]:
-    """Join "Nansen" with "Fridtjof Nansen" when nobody else ends so and both share a document."""
+    """Join "Nansen" with "Fridtjof Nansen" when both share a document.
+
+    Others may end so too, as long as they are rare beside the one: readers, too, take the bare
+    surname for the one that everybody writes about.
+    """
     ending: dict[str, list[int]] = defaultdict(list)
     for i in nodes:
         tokens = protos.forms[i].tokens
@@ -196,7 +201,8 @@ def surname_edges(protos: Protos, nodes: Sequence[int]) -> list[Edge]:
     for i in nodes:
         tokens = protos.forms[i].tokens
         if len(tokens) == 1 and protos.types[i] == "person":
-            full = ending.get(tokens[0], [])
-            if len(full) == 1 and protos.together(i, full[0]):
+            full = sorted(ending.get(tokens[0], []), key=lambda j: (-protos.counts[j], j))
+            others = protos.counts[full[1]] if len(full) > 1 else 0
+            if full and protos.counts[full[0]] >= _PROMINENT * others and protos.together(i, full[0]):
                 edges.append(Edge(full[0], i, 0.9, "surname"))
     return edges

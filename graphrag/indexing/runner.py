@@ -10,6 +10,7 @@ from graphrag.indexing.report import RunReport, StageRun, UsageRow, count_rows, 
 from graphrag.indexing.stage import Estimate, Stage, StageContext
 from graphrag.indexing.stages import stage_named
 from graphrag.schema import STAGE_RUNS
+from graphrag.store.layout import Layout
 from graphrag.store.store import Store
 
 
@@ -38,7 +39,7 @@ async def run_pipeline(context: StageContext, stage_names: Sequence[str]) -> Run
         skipped_inputs=tuple(context.store.table("skipped_inputs").to_pylist()),
         usage=_usage(context),
         stopped=stopped,
-        generation=context.layout.output.resolve().name if context.layout.output.is_symlink() else None,
+        generation=_generation(context.layout),
     )
     write_report(context.layout, report)
     return report
@@ -64,6 +65,7 @@ async def _run_stage(context: StageContext, stage: Stage) -> StageRun:
             context.progress.stage(stage.name, skipped=True)
             return StageRun(stage.name, ran=False, seconds=time.perf_counter() - begun)
     context.progress.stage(stage.name)
+    generation = _generation(context.layout)
     versions = {name: store.version(name) for name in stage.outputs}
     await stage.run(context)
     seconds = time.perf_counter() - begun
@@ -71,9 +73,17 @@ async def _run_stage(context: StageContext, stage: Stage) -> StageRun:
         fingerprint = stage.row_fingerprint(context) if stage.always else before
         row = {"stage": stage.name, "fingerprint": fingerprint, "seconds": seconds}
         store.upsert("stage_runs", STAGE_RUNS.of([row]))
-    changed = not stage.always or any(store.version(name) != version for name, version in versions.items())
+    changed = (
+        not stage.always
+        or generation != _generation(context.layout)
+        or any(store.version(name) != version for name, version in versions.items())
+    )
     context.progress.done(stage.name, seconds)
     return StageRun(stage.name, ran=changed, seconds=seconds, peak_rss_mb=_peak_rss_mb())
+
+
+def _generation(layout: Layout) -> str | None:
+    return layout.output.resolve().name if layout.output.is_symlink() else None
 
 
 def _has_failures(store: Store, stage: Stage) -> bool:

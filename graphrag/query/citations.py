@@ -58,6 +58,7 @@ class _Unit:
     start: int
     text: str
     spans: tuple[tuple[int, int], ...]
+    terms: tuple[frozenset[str], ...]  # of each sentence; none for a heading
 
 
 @dataclass(slots=True)
@@ -136,12 +137,10 @@ class CitationResolver:
         unit = self._unit(place)
         wanted = [content_terms(text) for text in texts]
         best: tuple[tuple[float, ...], tuple[int, int]] | None = None
-        for start, end in unit.spans:
-            sentence = unit.text[start:end]
-            terms = content_terms(sentence)
+        for span, terms in zip(unit.spans, unit.terms, strict=True):
             score = tuple(_dice(one, terms) for one in wanted)
-            if any(score) and not is_heading(sentence) and (best is None or score > best[0]):
-                best = (score, (start, end))
+            if any(score) and (best is None or score > best[0]):
+                best = (score, span)
         start, end = best[1] if best else _trimmed(unit.text)
         return Evidence(unit.document_id, unit.start + start, unit.start + end)
 
@@ -278,8 +277,12 @@ class CitationResolver:
     def _unit(self, place: int) -> _Unit:
         if place not in self._units:
             row = self.view.index.table("text_units").slice(place, 1).to_pylist()[0]
-            spans = tuple(sentence_spans(row["text"]))
-            self._units[place] = _Unit(row["document_id"], row["start_char"], row["text"], spans)
+            text = row["text"]
+            spans = tuple(sentence_spans(text))
+            terms = tuple(
+                frozenset() if is_heading(text[a:b]) else content_terms(text[a:b]) for a, b in spans
+            )
+            self._units[place] = _Unit(row["document_id"], row["start_char"], text, spans, terms)
         return self._units[place]
 
     def _document(self, document_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from graphrag.errors import QueryError
 from graphrag.extract.citations import remove_citations
 from graphrag.query.answer import context_limit
-from graphrag.query.citations import CitationResolver
+from graphrag.query.citations import CitationResolver, Evidence
 from graphrag.query.context import Context, build_context
 from graphrag.query.extractive import (
     Candidate,
@@ -110,7 +110,14 @@ async def _quote_reports(
     question: Question, relevance: Relevance, selection: Selection
 ) -> AsyncIterator[str]:
     index = question.view.index
-    places = np.array(selection.places[:_REPORTS_READ], dtype=np.int64)
+    scores = dict(zip(selection.places, selection.scores, strict=True))
+    if not is_about_everything(question.text):
+        # Sentences are compared one by one below, so near reports may be read beside the selected ones.
+        for row_id, score in relevance.nearest("community_reports", _REPORTS_READ):
+            near = index.place("community_reports", row_id)
+            if near is not None:
+                scores.setdefault(near, score)
+    places = np.array(list(scores)[:_REPORTS_READ], dtype=np.int64)
     rows = index.table("community_reports").take(pa.array(places)).to_pylist()
     resolver = CitationResolver(question.view)
     candidates = [
@@ -133,7 +140,7 @@ async def _quote_reports(
     groups = list(dict.fromkeys(one.candidate.group for one in chosen))[:_REPORTS_QUOTED]
     chosen = [one for one in chosen if one.candidate.group in groups]
     titles = {place: _heading(index, row) for place, row in zip(places.tolist(), rows, strict=True)}
-    question.use(_quoted_context(index, selection, groups, chosen))
+    question.use(_quoted_context(index, scores, groups, chosen))
     blocks = [(titles[group], [one for one in chosen if one.candidate.group == group]) for group in groups]
     async for piece in question.tell(blocks):
         yield piece
@@ -146,16 +153,28 @@ def _candidates(resolver: CitationResolver, report: dict[str, Any], place: int) 
         explanation = remove_citations(finding["explanation"] or "")
         for start, end in sentence_spans(explanation):
             said = explanation[start:end]
-            spans = resolver.evidence_of_rows(finding["citations"] or (), (said, explanation), _EVIDENCE_READ)
-            if not spans:
+            best = _evidence(resolver, finding["citations"] or (), (said, explanation))
+            if best is None:
                 continue
-            texts = [resolver.text_of(span) for span in spans]
-            best = max(range(len(spans)), key=lambda i: (likeness_of_words(said, texts[i]), -i))
-            unit = resolver.unit_holding(spans[best])
-            if unit is not None and says_something(texts[best]):
-                key = (spans[best].document_id, spans[best].start, spans[best].end)
-                found.setdefault(key, Candidate(unit, spans[best], texts[best], group=place))
+            unit, text = resolver.unit_holding(best), resolver.text_of(best)
+            if unit is not None and says_something(text):
+                key = (best.document_id, best.start, best.end)
+                found.setdefault(key, Candidate(unit, best, text, group=place))
     return list(found.values())
+
+
+def _evidence(resolver: CitationResolver, row_ids: Sequence[str], texts: tuple[str, ...]) -> Evidence | None:
+    """Return the span most like ``texts[0]`` that the rows lead to; text units, which quote, come first."""
+    place = resolver.view.index.place
+    best: tuple[float, Evidence] | None = None
+    for row_id in sorted(row_ids, key=lambda row_id: place("text_units", row_id) is None)[:_EVIDENCE_READ]:
+        for span in resolver.evidence_of_rows([row_id], texts, 1):
+            likeness = likeness_of_words(texts[0], resolver.text_of(span))
+            if best is None or likeness > best[0]:
+                best = (likeness, span)
+        if best is not None and best[0] == 1.0:
+            break
+    return best[1] if best else None
 
 
 def _first_of_each(candidates: Sequence[Candidate]) -> list[Chosen]:
@@ -186,9 +205,8 @@ def _heading(index: Index, report: dict[str, Any]) -> str:
 
 
 def _quoted_context(
-    index: Index, selection: Selection, groups: Sequence[int], chosen: Sequence[Chosen]
+    index: Index, scores: dict[int, float], groups: Sequence[int], chosen: Sequence[Chosen]
 ) -> Context:
-    scores = dict(zip(selection.places, selection.scores, strict=True))
     reports = np.array(groups, dtype=np.int64)
     best: dict[int, float] = {}
     for one in chosen:

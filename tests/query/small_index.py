@@ -11,7 +11,6 @@ import pyarrow as pa
 from graphrag.embed.base import Embedder
 from graphrag.extract.reports import Finding, full_content
 from graphrag.hashing import content_hash
-from graphrag.indexing.stages.embed_text import KINDS, searched_texts
 from graphrag.schema import WORKING_TABLES
 from graphrag.store.index import Index
 from graphrag.store.layout import Layout
@@ -86,6 +85,8 @@ REPORTS: dict[int, tuple[str, float, list[tuple[str, int]]]] = {
     3: ("Ostrel and Marta Velden", 4.0, [("harbour.md", 0)]),
 }
 
+VECTOR_KINDS = ("text_units", "entities", "community_reports")
+
 
 def build_index(root: Path, embedder: Embedder | None, *, reports: bool = True) -> Index:
     """Write the working tables below ``root``, publish them, and open the result."""
@@ -98,7 +99,7 @@ def build_index(root: Path, embedder: Embedder | None, *, reports: bool = True) 
 
         def vectors(kind: str, table: pa.Table) -> np.ndarray:
             assert embedder is not None
-            return embedder.embed(searched_texts(kind, table))
+            return embedder.embed(_searched_texts(kind, table))
 
         publish(
             store,
@@ -106,10 +107,17 @@ def build_index(root: Path, embedder: Embedder | None, *, reports: bool = True) 
             settings={},
             embedding_model=None if embedder is None else embedder.model_id,
             vectors=None if embedder is None else vectors,
-            vector_kinds=KINDS,
+            vector_kinds=VECTOR_KINDS,
             report_text=_report_text,
         )
     return Index.open(root)
+
+
+def _searched_texts(kind: str, table: pa.Table) -> list[str]:
+    if kind == "text_units":
+        return list(table["text"].to_pylist())
+    other = table["description" if kind == "entities" else "summary"].to_pylist()
+    return [f"{title}: {text}" for title, text in zip(table["title"].to_pylist(), other, strict=True)]
 
 
 def _report_text(report: dict[str, Any], numbers: dict[str, tuple[str, int]]) -> str:

@@ -155,7 +155,7 @@ def test_hostile_megabyte_is_cut_in_linear_time(strategy: str, unit: str) -> Non
     text = unit * (1_000_000 // len(unit))
     began = time.process_time()
     chunks = cut(text, strategy=strategy)
-    assert time.process_time() - began < 6
+    assert time.process_time() - began < 10
     check(text, chunks, 1200, 100, approximate_tokens)
     assert len(chunks) > 50 or not text.strip()
 

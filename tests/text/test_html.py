@@ -68,7 +68,7 @@ def test_short_pages(page: str, text: str) -> None:
 def test_malformed_pages_take_linear_time(page: str) -> None:
     began = time.process_time()
     html_to_markdown(page)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_deep_pages_are_read_or_refused_but_never_cut_short() -> None:

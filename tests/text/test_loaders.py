@@ -348,7 +348,7 @@ def test_a_megabyte_on_one_line(tmp_path: Path) -> None:
     put(tmp_path, "c.json", '{"text": "' + "y" * 1_000_000 + '"}')
     began = time.process_time()
     documents, skipped = load(tmp_path)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 10
     assert skipped == {}
     assert [len(d.text) for d in documents.values()] == [1_000_000] * 3
 

@@ -102,4 +102,4 @@ def test_a_megabyte_on_one_line_is_linear(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     began = time.process_time()
     sentence_spans(text)
-    assert time.process_time() - began < 5  # quadratic would be minutes
+    assert time.process_time() - began < 10  # quadratic would be minutes

@@ -10,7 +10,7 @@ from graphrag.embed.base import Vectors
 from graphrag.extract.reports import Finding, full_content
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.stage import Stage, StageContext
-from graphrag.indexing.stages.embed_text import KINDS, searched_texts
+from graphrag.indexing.stages.embed_text import KINDS, row_vectors, searched_texts
 from graphrag.settings import Settings
 from graphrag.store.publish import publish
 
@@ -20,7 +20,7 @@ async def run(context: StageContext) -> None:
     embedder = StoredEmbedder(context)
 
     def vectors(kind: str, table: pa.Table) -> Vectors:
-        return embedder.embed(searched_texts(kind, table))
+        return row_vectors(embedder, searched_texts(kind, table, context.settings))
 
     publish(
         context.store,
@@ -45,7 +45,11 @@ def snapshot(settings: Settings) -> dict[str, object]:
     return {
         "pipeline": settings.pipeline,
         "llm": {"provider": settings.llm.provider, "model": settings.llm.model},
-        "embedding": {"provider": settings.embedding.provider, "model": settings.embedding.model},
+        "embedding": {
+            "provider": settings.embedding.provider,
+            "model": settings.embedding.model,
+            "entity_text": settings.embedding.entity_text,
+        },
         **{
             name: settings.value(name)
             for name in ("input", "chunking", "extraction", "resolution", "descriptions", "communities", "reports")

@@ -128,7 +128,7 @@ def _extract(
             key = extractive_report_key(rows, sentences, settings, embedder.model_id)
             if reports.get(community["id"], {}).get("id") != key:
                 todo.append((community["id"], key, rows, sentences))
-        vectors = embedder.embed([one.text for _, _, _, sentences in todo for one in sentences])
+        vectors = embedder.embed([" ".join(one.text.split()) for _, _, _, sentences in todo for one in sentences])
         made, place = [], 0
         for community_id, key, rows, sentences in todo:
             report = extract_report(rows, sentences, vectors[place : place + len(sentences)], settings)

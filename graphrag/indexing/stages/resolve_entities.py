@@ -15,11 +15,17 @@ from graphrag.indexing.stage import Stage, StageContext
 from graphrag.settings import Settings
 
 
+_MENTIONS = """
+SELECT m.id, m.name, m.type, m.text_unit_id, u.document_id
+FROM entity_mentions m JOIN text_units u ON u.id = m.text_unit_id ORDER BY m.id
+"""
+
+
 async def run(context: StageContext) -> None:
     """Resolve all mentions anew; equal input gives equal entities."""
     overrides = read_overrides(context.layout)
     settings = context.settings.resolution
-    mentions = context.store.table("entity_mentions")
+    mentions = context.store.sql(_MENTIONS)
     if not mentions.num_rows:
         failed = context.store.sql(
             "SELECT reason FROM ledger WHERE stage = 'extract_graph' AND status = 'failed' LIMIT 1"
@@ -72,7 +78,7 @@ def _overrides_version(context: StageContext) -> str | None:
 STAGE = Stage(
     name="resolve_entities",
     version="1",
-    inputs=("entity_mentions",),
+    inputs=("entity_mentions", "text_units"),
     outputs=("mention_entities", "entity_merges", "entities"),
     settings=("resolution",),
     prompts=(PROMPT,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from graphrag.errors import LLMError
@@ -56,11 +57,11 @@ async def run(context: StageContext) -> None:
             todo.append(owner)
     store.delete_keys("descriptions", "owner_id", known)
     context.progress.total(len(todo), "descriptions")
-    short = [owner for owner in todo if joined_descriptions(owner["descriptions"], settings.max_tokens) is not None]
-    _write(context, [(owner, joined_descriptions(owner["descriptions"], settings.max_tokens)) for owner in short])
+    joined = [(owner, joined_descriptions(owner["descriptions"], settings.max_tokens)) for owner in todo]
+    short = [(owner, text) for owner, text in joined if text is not None]
+    _write(context, short)
     context.progress.advance(len(short))
-    done = {owner["owner_id"] for owner in short}
-    await _summarise(context, method, [owner for owner in todo if owner["owner_id"] not in done])
+    await _summarise(context, method, [owner for owner, text in joined if text is None])
 
 
 async def _summarise(context: StageContext, method: Method, owners: list[dict[str, Any]]) -> None:
@@ -85,7 +86,7 @@ async def _summarise(context: StageContext, method: Method, owners: list[dict[st
             return RowOutcome(owner["owner_id"], "failed", reason=f"{type(error).__name__}: {error}")
         return RowOutcome(owner["owner_id"], "done", rows={"descriptions": [{"text": text}]})
 
-    batch: list[tuple[dict[str, Any], str | None]] = []
+    batch: list[tuple[dict[str, Any], str]] = []
     failures: dict[str, str] = {}
     async for outcome in work(context, owners, describe, concurrency=context.settings.llm.concurrency):
         owner = by_id[outcome.row_id]
@@ -100,7 +101,7 @@ async def _summarise(context: StageContext, method: Method, owners: list[dict[st
     fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
 
 
-def _write(context: StageContext, described: list[tuple[dict[str, Any], str | None]]) -> None:
+def _write(context: StageContext, described: Sequence[tuple[dict[str, Any], str]]) -> None:
     rows = [
         {"owner_id": owner["owner_id"], "fingerprint": owner["fingerprint"], "text": text}
         for owner, text in described
