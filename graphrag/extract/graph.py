@@ -15,12 +15,12 @@ from pydantic import BaseModel
 from graphrag.errors import StructuredOutputError
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.extract.grounding import ground
+from graphrag.extract.lines import is_usable, line_grammar, optional, parse_lines
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message
 from graphrag.llm.prompts import render
 from graphrag.settings import ExtractionSettings
 
 PROMPTS = ("extract_graph", "extract_graph_lines", "extract_more", "discover_entity_types")
-_NOTHING = "NONE"
 
 
 class ExtractedEntity(BaseModel):
@@ -115,9 +115,12 @@ class LlmExtractor:
         system, user = render(
             prompt, self.project, text=text, entity_types=self.entity_types, claims=self.settings.claims
         )
-        schema: type[BaseModel] | None = None
-        if self.format == "json":
-            schema = ExtractedGraphWithClaims if self.settings.claims else ExtractedGraph
+        if self.format == "lines":
+            grammar = line_grammar(text, self.entity_types, claims=self.settings.claims)
+            return ChatRequest.of(
+                system, user, task="extract_graph", grammar=grammar, max_tokens=self.settings.max_tokens
+            )
+        schema = ExtractedGraphWithClaims if self.settings.claims else ExtractedGraph
         return ChatRequest.of(
             system, user, task="extract_graph", output=schema, max_tokens=self.settings.max_tokens
         )
@@ -128,18 +131,21 @@ class LlmExtractor:
         For ``json`` the backend itself has one repair turn.
         """
         response = await self.model.complete(request)
-        if self.format == "json" or _usable(response.text):
+        if self.format == "json" or is_usable(response.text):
             return response
         again = replace(
             request,
             messages=(
                 *request.messages,
                 Message("assistant", response.text),
-                Message("user", "That answer has no line of the required form. Answer with such lines only, or NONE."),
+                Message(
+                    "user",
+                    "That answer has no line of the required form. Answer with such lines only, or NONE.",
+                ),
             ),
         )
         response = await self.model.complete(again)
-        if not _usable(response.text):
+        if not is_usable(response.text):
             raise StructuredOutputError(
                 f"No line of the answer has the required form; it begins {response.text[:80]!r}.",
                 text=response.text,
@@ -164,50 +170,22 @@ def from_json(graph: ExtractedGraph) -> Extraction:
         tuple(
             ClaimFact(
                 c.subject,
-                _optional(c.object),
+                optional(c.object),
                 c.type,
                 c.status,
                 c.description,
                 c.source_text,
-                _optional(c.start_date),
-                _optional(c.end_date),
+                optional(c.start_date),
+                optional(c.end_date),
             )
             for c in claims
         ),
     )
 
 
-def parse_lines(text: str) -> Extraction:
-    """Turn a ``lines`` answer into facts; a line that is cut or of no known form is left out."""
-    entities: list[EntityFact] = []
-    relations: list[RelationFact] = []
-    claims: list[ClaimFact] = []
-    for line in text.splitlines():
-        kind, _, rest = line.strip().lstrip("-* ").partition("|")
-        fields = [part.strip() for part in rest.split("|")]
-        if kind.strip() == "E" and len(fields) >= 3:
-            entities.append(EntityFact(fields[0], fields[1], " ".join(fields[2:])))
-        elif kind.strip() == "R" and len(fields) >= 5:
-            relations.append(
-                RelationFact(fields[0], fields[1], fields[2], " ".join(fields[4:]), _number(fields[3]))
-            )
-        elif kind.strip() == "C" and len(fields) >= 8:
-            claims.append(
-                ClaimFact(
-                    fields[0],
-                    _optional(fields[1]),
-                    fields[2],
-                    fields[3].upper(),
-                    " ".join(fields[7:]),
-                    fields[6],
-                    _optional(fields[4]),
-                    _optional(fields[5]),
-                )
-            )
-    return Extraction(tuple(entities), tuple(relations), tuple(claims))
-
-
-async def discover_entity_types(model: ChatModel, texts: list[str], project: Path | None = None) -> tuple[str, ...]:
+async def discover_entity_types(
+    model: ChatModel, texts: list[str], project: Path | None = None
+) -> tuple[str, ...]:
     """Ask for the entity types that matter in a sample of ``texts`` (one call); sorted, lower case."""
     system, user = render("discover_entity_types", project, text="\n\n".join(texts))
     response = await model.complete(
@@ -215,19 +193,3 @@ async def discover_entity_types(model: ChatModel, texts: list[str], project: Pat
     )
     found = cast(EntityTypes, response.parsed).types
     return tuple(sorted({name.strip().lower() for name in found if name.strip()}))
-
-
-def _usable(text: str) -> bool:
-    return text.strip().strip(".").upper() == _NOTHING or not parse_lines(text).is_empty
-
-
-def _optional(value: str) -> str | None:
-    value = value.strip()
-    return None if value.upper() in ("", _NOTHING, "NULL", "N/A", "UNKNOWN") else value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 1.0
