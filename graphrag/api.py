@@ -62,7 +62,9 @@ class GraphRAG:
         self._engine: QueryEngine | None = None
 
     @classmethod
-    def init(cls, root: Path | str, *, force: bool = False, with_prompts: bool = False, **kwargs: Any) -> GraphRAG:
+    def init(
+        cls, root: Path | str, *, force: bool = False, with_prompts: bool = False, **kwargs: Any
+    ) -> GraphRAG:
         """Make the project folder if there is none and open it."""
         folder = Path(root)
         if force or not (folder / SETTINGS_FILE).exists():
@@ -119,7 +121,9 @@ class GraphRAG:
             await models.aclose()
             self._engine = None
 
-    def estimate(self, *, method: str | None = None, extraction: Path | str | None = None) -> dict[str, Estimate]:
+    def estimate(
+        self, *, method: str | None = None, extraction: Path | str | None = None
+    ) -> dict[str, Estimate]:
         """Return what an index run would do and cost by stage, before anything is spent.
 
         Documents are read and cut (in a copy of the store), nothing is asked of a model.
@@ -162,7 +166,10 @@ class GraphRAG:
 
     # -- looking -------------------------------------------------------------------------------
     def export(self, format: str, out: Path | str, **options: Any) -> Path | list[Path]:
-        """Write the graph as ``graphml``, ``gexf``, ``neo4j``, ``jsonld``, ``parquet`` or ``html``; return what was written."""
+        """Write the graph as ``graphml``, ``gexf``, ``neo4j``, ``jsonld``, ``parquet`` or ``html``.
+
+        Return what was written: a file, or the files of formats that have several.
+        """
         from graphrag.export import export
 
         return export(self.open_index(), format, Path(out), **options)

@@ -14,7 +14,7 @@ SETTINGS_TEMPLATE = """\
 
 llm:
   provider: embedded            # a small model that needs no key and no network
-  # provider: openai            # any endpoint that speaks the OpenAI protocol: OpenAI, vLLM, Ollama, llama.cpp …
+  # provider: openai            # any OpenAI-protocol endpoint: OpenAI, vLLM, Ollama, llama.cpp …
   # model: gpt-4.1-mini
   # base_url: http://localhost:8000/v1
   api_key: ${GRAPHRAG_API_KEY}  # the key itself belongs in .env

@@ -61,9 +61,7 @@ class LLMSettings(_Section):
     tokens_per_minute: int | None = Field(None, ge=1, description="Limit of the endpoint.")
     max_retries: int = Field(6, ge=0, description="Retries of a failed call, with Retry-After honoured.")
     timeout: float = Field(180.0, gt=0, description="Seconds until a call counts as lost.")
-    context_window: int = Field(
-        8192, ge=1024, description="Tokens that prompt and answer may have together."
-    )
+    context_window: int = Field(8192, ge=1024, description="Tokens that prompt and answer may have together.")
     prices: Prices = Field(default_factory=Prices, description="For estimates and reports of cost.")
 
 
@@ -135,7 +133,9 @@ class ExtractionSettings(_Section):
         ("person", "organization", "place", "event", "work", "product", "concept"),
         description="Types to look for. Empty: discovered from a sample of the corpus by the LLM.",
     )
-    max_gleanings: int = Field(0, ge=0, le=5, description="Further calls per text unit that ask what was missed.")
+    max_gleanings: int = Field(
+        0, ge=0, le=5, description="Further calls per text unit that ask what was missed."
+    )
     claims: bool = Field(True, description="Also extract claims.")
     max_tokens: int = Field(2000, ge=64, description="Longest answer.")
     spacy_model: str | None = Field(
@@ -143,7 +143,8 @@ class ExtractionSettings(_Section):
     )
     min_pmi: float = Field(0.0, description="`nlp`: co-occurrences below this PMI are no relationship.")
     recorded: str | None = Field(
-        None, description="What pipeline `recorded` reads: file or folder, relative to the project or absolute."
+        None,
+        description="What pipeline `recorded` reads: file or folder, relative to the project or absolute.",
     )
 
 
@@ -152,7 +153,9 @@ class ResolutionSettings(_Section):
 
     enabled: bool = Field(True, description="Off: only equal normal forms of equal type are one entity.")
     fuzzy_threshold: float = Field(0.92, ge=0, le=1, description="String similarity from which names merge.")
-    embedding_threshold: float = Field(0.95, ge=0, le=1, description="Name-vector similarity from which names merge.")
+    embedding_threshold: float = Field(
+        0.95, ge=0, le=1, description="Name-vector similarity from which names merge."
+    )
     llm_band: tuple[float, float] = Field(
         (0.80, 0.95), description="Similarities between these are asked of the LLM (extraction `llm` only)."
     )
@@ -161,7 +164,9 @@ class ResolutionSettings(_Section):
         description="Ask the LLM about pairs in the doubtful band. Empty: yes when an LLM other than the "
         "embedded one extracts.",
     )
-    predicate_threshold: float = Field(0.85, ge=0, le=1, description="Vector similarity from which predicates merge.")
+    predicate_threshold: float = Field(
+        0.85, ge=0, le=1, description="Vector similarity from which predicates merge."
+    )
 
 
 class DescriptionSettings(_Section):
@@ -170,7 +175,9 @@ class DescriptionSettings(_Section):
     method: Literal["auto", "llm", "extractive"] = Field(
         "auto", description="`auto`: `extractive` for the embedded model, `llm` otherwise."
     )
-    max_tokens: int = Field(300, ge=16, description="Descriptions together shorter than this are joined as they are.")
+    max_tokens: int = Field(
+        300, ge=16, description="Descriptions together shorter than this are joined as they are."
+    )
     max_input_tokens: int = Field(3000, ge=64, description="Descriptions sent to the LLM at most.")
 
 
@@ -209,7 +216,9 @@ class QuerySettings(_Section):
     top_k_text_units: int = Field(10, ge=1, description="Passages of `basic`.")
     top_k_entities: int = Field(10, ge=1, description="Linked entities of `local`.")
     top_k_relationships: int = Field(20, ge=1, description="Relationships of `local`.")
-    text_unit_share: float = Field(0.5, ge=0, le=1, description="Part of the context for source text in `local`.")
+    text_unit_share: float = Field(
+        0.5, ge=0, le=1, description="Part of the context for source text in `local`."
+    )
     report_share: float = Field(0.15, ge=0, le=1, description="Part of the context for reports in `local`.")
     community_level: int | None = Field(None, description="Level of `global`; chosen dynamically when empty.")
     map_tokens: int = Field(6000, ge=256, description="Reports per map call of `global`.")

@@ -35,7 +35,10 @@ def options(command: Any) -> set[str]:
 
 def cli_page() -> str:
     """Render docs/cli.md."""
-    parts = ["# Commands", "Every command takes `--help`. `--root` is the project's folder, by default the current one."]
+    parts = [
+        "# Commands",
+        "Every command takes `--help`. `--root` is the project's folder, by default the current one.",
+    ]
     for path, command in commands():
         parts.append(f"## `graphrag {' '.join(path)}`")
         parts.append((command.help or "").strip())
@@ -97,7 +100,9 @@ def test_generated_pages_are_current(name: str) -> None:
 def test_commands_in_the_docs_exist(page: Path) -> None:
     known = dict(commands())
     text = page.read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```(?:sh|bash|console)?\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text))
+    code = "\n".join(
+        re.findall(r"```(?:sh|bash|console)?\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text)
+    )
     for line in re.findall(r"(?:^|\s)graphrag ([a-z][^\n|&;#]*)", code):
         without_quotes = re.sub(r'"[^"]*"|\'[^\']*\'', "QUOTED", line)
         pieces = without_quotes.split()

@@ -91,7 +91,9 @@ class RichProgress:
     def done(self, name: str, seconds: float, note: str = "") -> None:
         """Replace the bar by a line."""
         self._drop()
-        self._console.print(f"  [green]✓[/green]  {words(name):<24} {seconds:7.1f} s  {note}", highlight=False)
+        self._console.print(
+            f"  [green]✓[/green]  {words(name):<24} {seconds:7.1f} s  {note}", highlight=False
+        )
 
     def _drop(self) -> None:
         if self._task is not None:

@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    root: Annotated[Path, typer.Option("--root", "-r", help="Folder to make.", resolve_path=True)] = Path("demo"),
+    root: Annotated[Path, typer.Option("--root", "-r", help="Folder to make.", resolve_path=True)] = Path(
+        "demo"
+    ),
 ) -> None:
     """Index the sample documents, ask a global and a local question, and draw the graph."""
     from graphrag.api import GraphRAG

@@ -21,9 +21,12 @@ def export(
         str, typer.Option("--format", "-f", help="html, graphml, gexf, neo4j, jsonld or parquet.")
     ] = "html",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File or folder to write; by default below ROOT/export.")
+        Path | None,
+        typer.Option("--out", "-o", help="File or folder to write; by default below ROOT/export."),
     ] = None,
-    level: Annotated[int | None, typer.Option(help="Communities of this level only; html opens at it.")] = None,
+    level: Annotated[
+        int | None, typer.Option(help="Communities of this level only; html opens at it.")
+    ] = None,
     max_nodes: Annotated[int, typer.Option(help="html: entities drawn at most.", min=1)] = 5000,
 ) -> None:
     """Write the graph for another program, or as one page to look at."""

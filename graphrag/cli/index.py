@@ -30,7 +30,9 @@ def index(
     ] = None,
     extraction: Annotated[
         Path | None,
-        typer.Option(help="Recorded extraction (file or folder) to use instead of the input folder.", exists=True),
+        typer.Option(
+            help="Recorded extraction (file or folder) to use instead of the input folder.", exists=True
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show calls, tokens and money, and do nothing.")

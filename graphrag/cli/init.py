@@ -31,5 +31,6 @@ def init(
     if samples:
         stdout().print(f"  copied {copy_samples(root)} sample documents", highlight=False)
     stdout().print(
-        f"Put documents into {root / 'input'}, then: [bold]graphrag index --root {root}[/bold]", highlight=False
+        f"Put documents into {root / 'input'}, then: [bold]graphrag index --root {root}[/bold]",
+        highlight=False,
     )

@@ -14,7 +14,7 @@ from graphrag.errors import GraphRAGError
 
 app = typer.Typer(
     name="graphrag",
-    help="Turn a folder of documents into a knowledge graph with summarised communities, and ask it questions.",
+    help="Turn a folder of documents into a knowledge graph with reports on its communities, and ask it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def undo(
-    merged: Annotated[str, typer.Argument(help="Id or title of the merged entity (graphrag status --merges).")],
+    merged: Annotated[
+        str, typer.Argument(help="Id or title of the merged entity (graphrag status --merges).")
+    ],
     root: Root = Path(),
 ) -> None:
     """Keep an entity apart from the one it was merged into."""
@@ -31,7 +33,9 @@ def undo(
     rows = rag.open_index().table("entity_merges").to_pylist()
     found = [row for row in rows if merged in (row["id"], row["from_title"])]
     if not found:
-        raise QueryError(f"No merge has the id or title {merged!r}.", hint="List them: graphrag status --merges")
+        raise QueryError(
+            f"No merge has the id or title {merged!r}.", hint="List them: graphrag status --merges"
+        )
     for row in found:
         note = f"{row['from_title']} is not {row['to_title']}"
         add_override(rag.layout, "keep_apart", row["id"], row["to_id"], note)

@@ -28,7 +28,8 @@ def query(
         str, typer.Option("--method", "-m", help="global (themes), local (entities), basic (passages).")
     ] = "local",
     community_level: Annotated[
-        int | None, typer.Option(help="global: level of the reports; chosen from the root down when not given.")
+        int | None,
+        typer.Option(help="global: level of the reports; chosen from the root down when not given."),
     ] = None,
     response_type: Annotated[
         str | None, typer.Option(help='Form of the answer, such as "multiple paragraphs" or "one sentence".')
@@ -75,8 +76,12 @@ def show_citations(result: QueryResult) -> None:
         return
     stdout().print("\n[bold]Sources[/bold]")
     for citation in result.citations:
-        place = f"{citation.uri or citation.document_title}, characters {citation.start_char}–{citation.end_char}"
+        place = (
+            f"{citation.uri or citation.document_title}, characters {citation.start_char}–{citation.end_char}"
+        )
         stdout().print(f"  [{citation.label}] {place}", markup=False, highlight=False)
-        stdout().print(f"      “{' '.join(citation.text.split())}”", markup=False, highlight=False, style="dim")
+        stdout().print(
+            f"      “{' '.join(citation.text.split())}”", markup=False, highlight=False, style="dim"
+        )
     if result.removed_citations:
         stdout().print(f"[yellow]{result.removed_citations} citations led nowhere and were removed.[/yellow]")

@@ -55,7 +55,9 @@ def _show_status(report: dict[str, Any]) -> None:
     stages = Table("stage", "", title="Last run", title_justify="left")
     stages.add_column("seconds", justify="right")
     for stage in report["stages"]:
-        stages.add_row(words(stage["name"]), "ran" if stage["ran"] else "unchanged", f"{stage['seconds']:.1f}")
+        stages.add_row(
+            words(stage["name"]), "ran" if stage["ran"] else "unchanged", f"{stage['seconds']:.1f}"
+        )
     stdout().print(counts)
     stdout().print(stages)
     if report["usage"]:
@@ -99,7 +101,9 @@ def _show_failed(rows: list[dict[str, Any]], limit: int, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    table = Table("document", "text unit", "attempts", "reason", title=f"Failed ({len(rows):,})", title_justify="left")
+    table = Table(
+        "document", "text unit", "attempts", "reason", title=f"Failed ({len(rows):,})", title_justify="left"
+    )
     for row in shown:
         table.add_row(str(row["uri"]), str(row["ordinal"]), str(row["attempts"]), row["reason"])
     stdout().print(table)

@@ -17,7 +17,8 @@ from graphrag.store.store import Store
 from graphrag.text.sentences import sentence_spans
 
 _ENTITIES = """
-SELECT e.id, e.title, e.type, coalesce(d.text, '') AS description, coalesce(g.degree, 0) AS degree, e.frequency
+SELECT e.id, e.title, e.type, coalesce(d.text, '') AS description, coalesce(g.degree, 0) AS degree,
+       e.frequency
 FROM entities e LEFT JOIN descriptions d ON d.owner_id = e.id LEFT JOIN entity_degrees g ON g.entity_id = e.id
 """
 _RELATIONSHIPS = """
@@ -28,7 +29,8 @@ _CLAIMS = """
 SELECT c.id, s.id AS subject_id, s.title AS subject, o.title AS object, c.type, c.status, c.description,
        CASE WHEN c.start_char IS NULL THEN '' ELSE c.source_text END AS source_text,  -- only what is a quote
        c.start_date, c.end_date
-FROM claim_mentions c JOIN mention_entities sm ON sm.mention_id = c.subject_id JOIN entities s ON s.id = sm.entity_id
+FROM claim_mentions c
+JOIN mention_entities sm ON sm.mention_id = c.subject_id JOIN entities s ON s.id = sm.entity_id
 LEFT JOIN mention_entities om ON om.mention_id = c.object_id LEFT JOIN entities o ON o.id = om.entity_id
 """
 # Every place where an entity is known to be spoken of: its own mention, or a relation's sentence.
@@ -85,7 +87,8 @@ class CommunityReader:
 
     def _read_sentences(self) -> dict[str, list[ContextSentence]]:
         units = {
-            row["id"]: row for row in self._store.sql("SELECT id, text, start_char FROM text_units").to_pylist()
+            row["id"]: row
+            for row in self._store.sql("SELECT id, text, start_char FROM text_units").to_pylist()
         }
         places: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for row in self._store.sql(_PLACES).to_pylist():
@@ -105,7 +108,9 @@ class CommunityReader:
                 if not members:
                     continue
                 mentioned = tuple(sorted(set(members)))
-                sentence = ContextSentence(unit["text"][start:end], unit_id, base + start, base + end, mentioned)
+                sentence = ContextSentence(
+                    unit["text"][start:end], unit_id, base + start, base + end, mentioned
+                )
                 for entity_id in mentioned:
                     by_entity[entity_id].append(sentence)
         return by_entity

@@ -37,9 +37,13 @@ class StoredEmbedder:
         """Return the distinct texts that have no vector yet, in order of first appearance."""
         distinct = list(dict.fromkeys(texts))
         wanted = pa.table({"id": pa.array([self.key(text) for text in distinct], pa.string())})
-        found = self._context.store.sql("SELECT w.id FROM wanted w JOIN embeddings e ON e.id = w.id", wanted=wanted)
+        found = self._context.store.sql(
+            "SELECT w.id FROM wanted w JOIN embeddings e ON e.id = w.id", wanted=wanted
+        )
         known = set(found["id"].to_pylist())
-        return [text for text, key in zip(distinct, wanted["id"].to_pylist(), strict=True) if key not in known]
+        return [
+            text for text, key in zip(distinct, wanted["id"].to_pylist(), strict=True) if key not in known
+        ]
 
     def ensure(self, texts: Sequence[str]) -> int:
         """Embed the texts that have no vector, committing batch by batch; return how many."""
@@ -73,9 +77,12 @@ class StoredEmbedder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         self.ensure(texts)
         keys = [self.key(text) for text in texts]
-        wanted = pa.table({"id": pa.array(keys, pa.string()), "place": pa.array(range(len(keys)), pa.int64())})
+        wanted = pa.table(
+            {"id": pa.array(keys, pa.string()), "place": pa.array(range(len(keys)), pa.int64())}
+        )
         found = self._context.store.sql(
-            "SELECT w.place, e.vector FROM wanted w JOIN embeddings e ON e.id = w.id ORDER BY w.place", wanted=wanted
+            "SELECT w.place, e.vector FROM wanted w JOIN embeddings e ON e.id = w.id ORDER BY w.place",
+            wanted=wanted,
         )
         flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return np.ascontiguousarray(flat, dtype=np.float32).reshape(len(keys), -1)

@@ -90,7 +90,8 @@ def failed_rows(store: Store) -> tuple[dict[str, Any], ...]:
     return tuple(
         store.sql(
             """SELECT l.stage, l.row_id, l.reason, l.attempts, d.uri, u.ordinal
-               FROM ledger l LEFT JOIN text_units u ON u.id = l.row_id LEFT JOIN documents d ON d.id = u.document_id
+               FROM ledger l LEFT JOIN text_units u ON u.id = l.row_id
+               LEFT JOIN documents d ON d.id = u.document_id
                WHERE l.status = 'failed' ORDER BY l.stage, d.uri, u.ordinal, l.row_id"""
         ).to_pylist()
     )

@@ -32,7 +32,9 @@ class RowOutcome:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-def pending(context: StageContext, stage: str, row_fingerprint: str, source: str, owned: Sequence[tuple[str, str]]) -> pa.Table:
+def pending(
+    context: StageContext, stage: str, row_fingerprint: str, source: str, owned: Sequence[tuple[str, str]]
+) -> pa.Table:
     """Drop what is stale and return the rows of table ``source`` that ``stage`` has yet to do.
 
     ``owned`` names the tables the stage writes and in each the column that points to ``source``.
@@ -69,7 +71,8 @@ def commit(context: StageContext, stage: str, row_fingerprint: str, outcomes: Se
             tables.setdefault(name, []).extend(rows)
     ids = pa.table({"row_id": [outcome.row_id for outcome in outcomes]})
     earlier = store.sql(
-        "SELECT l.row_id, l.attempts FROM ledger l JOIN ids USING (row_id) WHERE l.stage = $1 AND l.fingerprint = $2",
+        "SELECT l.row_id, l.attempts FROM ledger l JOIN ids USING (row_id) "
+        "WHERE l.stage = $1 AND l.fingerprint = $2",
         [stage, row_fingerprint],
         ids=ids,
     ).to_pylist()

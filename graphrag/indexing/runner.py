@@ -89,7 +89,9 @@ def _generation(layout: Layout) -> str | None:
 def _has_failures(store: Store, stage: Stage) -> bool:
     """Tell whether rows of ``stage`` failed: it then counts as unfinished, and the next run tries again."""
     return bool(
-        store.sql("SELECT 1 FROM ledger WHERE stage = $1 AND status = 'failed' LIMIT 1", [stage.name]).num_rows
+        store.sql(
+            "SELECT 1 FROM ledger WHERE stage = $1 AND status = 'failed' LIMIT 1", [stage.name]
+        ).num_rows
     )
 
 

@@ -103,7 +103,9 @@ class Index:
     def vectors(self, kind: str) -> VectorIndex:
         """Return the vector index of table ``kind``."""
         if kind not in self.manifest["vector_kinds"]:
-            raise StoreError(f"This index holds no vectors of {kind!r}; it has {self.manifest['vector_kinds']}.")
+            raise StoreError(
+                f"This index holds no vectors of {kind!r}; it has {self.manifest['vector_kinds']}."
+            )
         if kind not in self._vectors:
             self._vectors[kind] = read_vector_index(self.folder, kind)
         return self._vectors[kind]
@@ -115,4 +117,3 @@ class Index:
         if kind not in self._lexical:
             self._lexical[kind] = read_lexical_index(self.folder, kind)
         return self._lexical[kind]
-

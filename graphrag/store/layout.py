@@ -1,12 +1,12 @@
 """Where a project keeps what.
 
-    ROOT/settings.yaml, .env, input/, prompts/      written by the user
-    ROOT/merge_overrides.jsonl                      decisions about merges (``graphrag merges``)
-    ROOT/output                                     link to the index published last
-    ROOT/.graphrag/store.duckdb                     working tables (the indexer's alone)
-    ROOT/.graphrag/llm_cache.sqlite                 answers already paid for
-    ROOT/.graphrag/last_run.json                    report of the last run
-    ROOT/.graphrag/published/GENERATION/            Parquet tables, vectors, BM25
+ROOT/settings.yaml, .env, input/, prompts/      written by the user
+ROOT/merge_overrides.jsonl                      decisions about merges (``graphrag merges``)
+ROOT/output                                     link to the index published last
+ROOT/.graphrag/store.duckdb                     working tables (the indexer's alone)
+ROOT/.graphrag/llm_cache.sqlite                 answers already paid for
+ROOT/.graphrag/last_run.json                    report of the last run
+ROOT/.graphrag/published/GENERATION/            Parquet tables, vectors, BM25
 """
 
 from __future__ import annotations

@@ -43,8 +43,6 @@ _SECTIONS = {
 _NOT_CONTENT = {"ledger", "stage_runs", "skipped_inputs", "embeddings"}
 
 
-
-
 def publish(
     store: Store,
     layout: Layout,
@@ -76,7 +74,9 @@ def publish(
         shutil.rmtree(target, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            _write(store, temporary, generation, settings, embedding_model, vectors, vector_kinds, report_text)
+            _write(
+                store, temporary, generation, settings, embedding_model, vectors, vector_kinds, report_text
+            )
             os.replace(temporary, target)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -211,7 +211,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     except (duckdb.Error, OSError) as error:
         raise StoreError(
             f"{path} cannot be opened: {error}.",
-            hint="If the file is damaged, move it away and index again: answers already paid for are in the cache.",
+            hint="If it is damaged, move it away and index again: answers already paid for are in the cache.",
         ) from None
 
 

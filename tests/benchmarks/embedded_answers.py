@@ -93,7 +93,9 @@ def measure(root: Path, limit: int | None, modes: tuple[str, ...]) -> dict[str, 
 
 def main() -> None:
     """Parse the arguments, measure, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--modes", default="extractive,llm")
@@ -103,7 +105,9 @@ def main() -> None:
     print("| answers by | questions | facts | unsupported | cited | s/question |")
     print("| --- | --- | --- | --- | --- | --- |")
     for mode, row in found.items():
-        print(f"| {mode} | {row['questions']} | {row['facts']} | {row['unsupported']} | {row['cited']} | {row['seconds']} |")
+        print(
+            f"| {mode} | {row['questions']} | {row['facts']} | {row['unsupported']} | {row['cited']} | {row['seconds']} |"
+        )
         print(f"<!-- {mode} unsupported: {', '.join(row['examples'])} -->")
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")

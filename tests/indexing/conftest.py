@@ -26,7 +26,9 @@ def answer(request: ChatRequest) -> str:
         lines = []
         for sentence in re.split(r"(?<=\.)\s+", body.strip()):
             names = list(dict.fromkeys(_NAME.findall(sentence)))
-            lines += [f"E|{name}|{'ship' if name in ('Fram', 'Gjoa') else 'person'}|{sentence}" for name in names]
+            lines += [
+                f"E|{name}|{'ship' if name in ('Fram', 'Gjoa') else 'person'}|{sentence}" for name in names
+            ]
             lines += [f"R|{a}|is tied to|{b}|5|{sentence}" for a, b in zip(names, names[1:], strict=False)]
             if names and (year := re.search(r"\b1\d{3}\b", sentence)):
                 lines.append(f"C|{names[0]}|NONE|event|TRUE|{year.group()}|NONE|{sentence}|{sentence}")

@@ -74,7 +74,9 @@ def test_citations_that_lead_nowhere_are_removed_and_counted(project, model: Fak
     rag = project()
     rag.index()
     assert calls(model, "community_report") > 0
-    written = [row for row in rag.open_index().table("community_reports").to_pylist() if row["method"] == "llm"]
+    written = [
+        row for row in rag.open_index().table("community_reports").to_pylist() if row["method"] == "llm"
+    ]
     entities = set(rag.open_index().table("entities")["id"].to_pylist())
     for row in written:
         assert set(row["findings"][0]["citations"]) <= entities
@@ -95,7 +97,9 @@ def test_only_the_changed_document_is_asked_about(project, model: FakeChatModel)
     rag = project()
     rag.index()
     asked = calls(model, "extract_graph")
-    (rag.layout.root / "input" / "gjoa.txt").write_text("Robert Scott never met Colin Archer.", encoding="utf-8")
+    (rag.layout.root / "input" / "gjoa.txt").write_text(
+        "Robert Scott never met Colin Archer.", encoding="utf-8"
+    )
     report = rag.index()
     assert calls(model, "extract_graph") == asked + 1
     assert "extract_graph" in report.ran
@@ -149,7 +153,9 @@ def test_an_unusable_answer_is_retried_once_then_reported(project, model: FakeCh
     rag = project()
     rag._chat_model = FakeChatModel(answer=sometimes)
     report = rag.index()
-    asked = [r for r in rag._chat_model.history if r.task == "extract_graph" and "Gjoa" in r.messages[1].content]
+    asked = [
+        r for r in rag._chat_model.history if r.task == "extract_graph" and "Gjoa" in r.messages[1].content
+    ]
     assert len(asked) == 2
     assert report.counts["text units failed"] == 1
     (failure,) = report.failed
@@ -205,7 +211,9 @@ def test_a_changed_prompt_recomputes_what_reads_it(project, model: FakeChatModel
     rag.index()
     prompts = rag.layout.root / "prompts"
     prompts.mkdir()
-    shipped = (Path(__file__).resolve().parents[2] / "prompts" / "community_report.j2").read_text(encoding="utf-8")
+    shipped = (Path(__file__).resolve().parents[2] / "prompts" / "community_report.j2").read_text(
+        encoding="utf-8"
+    )
     (prompts / "community_report.j2").write_text("Be brief. " + shipped, encoding="utf-8")
     model.history.clear()
     report = rag.index()
@@ -219,7 +227,9 @@ def test_merges_can_be_undone(project) -> None:
 
     rag = project()
     (rag.layout.root / "input" / "alias.txt").write_text("FRAM met Roald Amundsen.", encoding="utf-8")
-    (rag.layout.root / "input" / "variant.txt").write_text("Roald Amundsens met Robert Scott.", encoding="utf-8")
+    (rag.layout.root / "input" / "variant.txt").write_text(
+        "Roald Amundsens met Robert Scott.", encoding="utf-8"
+    )
     rag.index()
     merges = rag.open_index().table("entity_merges").to_pylist()
     assert merges

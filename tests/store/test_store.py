@@ -32,12 +32,16 @@ def test_every_working_table_is_there_and_empty(store: Store) -> None:
 def test_upsert_replaces_by_key(store: Store) -> None:
     store.append("mention_entities", links(("a", "1"), ("b", "2")))
     store.upsert("mention_entities", links(("b", "3"), ("c", "4")))
-    assert store.table("mention_entities").to_pylist() == links(("a", "1"), ("b", "3"), ("c", "4")).to_pylist()
+    assert (
+        store.table("mention_entities").to_pylist() == links(("a", "1"), ("b", "3"), ("c", "4")).to_pylist()
+    )
 
 
 def test_nested_values_come_back(store: Store) -> None:
     findings = [{"summary": "s", "explanation": "e", "citations": ["x", "y"]}]
-    store.append("community_reports", COMMUNITY_REPORTS.of([{"id": "1", "community_id": "c", "findings": findings}]))
+    store.append(
+        "community_reports", COMMUNITY_REPORTS.of([{"id": "1", "community_id": "c", "findings": findings}])
+    )
     assert store.table("community_reports")["findings"].to_pylist() == [findings]
 
 
@@ -74,7 +78,9 @@ def test_unknown_tables_and_columns_are_named(store: Store) -> None:
 
 def test_a_second_process_is_told_who_holds_the_store(store: Store) -> None:
     code = "import sys; from pathlib import Path; from graphrag.store.store import Store; Store(Path(sys.argv[1]))"
-    run = subprocess.run([sys.executable, "-c", code, str(store.path)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(store.path)], capture_output=True, text=True, check=False
+    )
     assert run.returncode != 0
     assert "StoreLockedError: Another process is indexing this project (process" in run.stderr
 

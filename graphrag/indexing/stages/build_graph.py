@@ -17,7 +17,8 @@ CO_OCCURRENCE = "related to"  # what extraction without an LLM says of a pair th
 _LEAST_WEIGHT = 0.05  # a pair that a verb connects counts, however little its words attract each other
 
 _RELATIONS = """
-SELECT m.predicate, h.title AS head, t.title AS tail, h.type AS head_type, t.type AS tail_type, count(*) AS frequency
+SELECT m.predicate, h.title AS head, t.title AS tail, h.type AS head_type, t.type AS tail_type,
+       count(*) AS frequency
 FROM kept m
 JOIN mention_entities hm ON hm.mention_id = m.head_id JOIN entities h ON h.id = hm.entity_id
 JOIN mention_entities tm ON tm.mention_id = m.tail_id JOIN entities t ON t.id = tm.entity_id

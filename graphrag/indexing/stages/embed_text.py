@@ -45,7 +45,9 @@ def searched_texts(kind: str, table: pa.Table, settings: Settings) -> list[tuple
         ]
     rows = table.select(["title", "summary", "method"]).to_pylist()
     return [
-        sentences_of(row["summary"]) if row["method"] == "extractive" else (f"{row['title']}\n{row['summary']}",)
+        sentences_of(row["summary"])
+        if row["method"] == "extractive"
+        else (f"{row['title']}\n{row['summary']}",)
         for row in rows
     ]
 

@@ -142,7 +142,8 @@ def _estimate(context: StageContext) -> Estimate:
     else:
         row_fingerprint = _llm_fingerprint(context, _known_types(context) or ())
     units = context.store.sql(
-        "SELECT count(*) AS n, CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS tokens FROM text_units u ANTI JOIN "
+        "SELECT count(*) AS n, CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS tokens FROM text_units u "
+        "ANTI JOIN "
         "(SELECT row_id FROM ledger WHERE stage = 'extract_graph' AND fingerprint = $1) l ON l.row_id = u.id",
         [row_fingerprint],
     ).to_pylist()[0]
@@ -150,7 +151,10 @@ def _estimate(context: StageContext) -> Estimate:
         return Estimate(rows=units["n"])
     name = "extract_graph" if wire_format(settings) == "json" else "extract_graph_lines"
     system, user = render(
-        name, context.layout.root, text="", entity_types=settings.extraction.entity_types,
+        name,
+        context.layout.root,
+        text="",
+        entity_types=settings.extraction.entity_types,
         claims=settings.extraction.claims,
     )
     overhead = approximate_tokens(system or "") + approximate_tokens(user)

@@ -41,7 +41,7 @@ def _report_text(report: dict[str, Any], numbers: dict[str, tuple[str, int]]) ->
 
 
 def snapshot(settings: Settings) -> dict[str, object]:
-    """Return the settings an index was made with: no keys, addresses or limits, which change nothing in it."""
+    """Return the settings an index was made with: no keys, addresses or limits, which do not shape it."""
     return {
         "pipeline": settings.pipeline,
         "llm": {"provider": settings.llm.provider, "model": settings.llm.model},
@@ -52,7 +52,15 @@ def snapshot(settings: Settings) -> dict[str, object]:
         },
         **{
             name: settings.value(name)
-            for name in ("input", "chunking", "extraction", "resolution", "descriptions", "communities", "reports")
+            for name in (
+                "input",
+                "chunking",
+                "extraction",
+                "resolution",
+                "descriptions",
+                "communities",
+                "reports",
+            )
         },
     }
 

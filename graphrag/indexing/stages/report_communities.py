@@ -31,7 +31,7 @@ _COMMIT_ROWS = 64
 
 
 async def run(context: StageContext) -> None:
-    """Report on the communities whose context has no report yet; forget those of communities that are gone."""
+    """Report on the communities whose context has no report yet; forget reports on those that are gone."""
     store = context.store
     communities = store.table("communities").to_pylist()
     store.delete_where_missing("community_reports", "community_id", "communities")
@@ -48,11 +48,11 @@ async def run(context: StageContext) -> None:
         written: list[dict[str, Any]] = []
         extractive: list[dict[str, Any]] = []
         for community in here:
-            by_llm = _uses_llm(context.settings) and community["size"] >= context.settings.reports.min_llm_size
+            by_llm = (
+                _uses_llm(context.settings) and community["size"] >= context.settings.reports.min_llm_size
+            )
             (written if by_llm else extractive).append(community)
-        children = {
-            community["id"]: _child_reports(community, numbers, reports) for community in written
-        }
+        children = {community["id"]: _child_reports(community, numbers, reports) for community in written}
         await _write(context, reader, written, children, reports, failures)
         _extract(context, reader, extractive, reports)
     if not context.stopping.is_set():
@@ -92,7 +92,9 @@ async def _write(
             if not error.retryable:
                 raise
             return RowOutcome(community["id"], "failed", reason=f"{type(error).__name__}: {error}")
-        return RowOutcome(community["id"], "done", rows={"community_reports": [report_row(report, key, community["id"])]})
+        return RowOutcome(
+            community["id"], "done", rows={"community_reports": [report_row(report, key, community["id"])]}
+        )
 
     batch: list[dict[str, Any]] = []
     try:
@@ -128,7 +130,9 @@ def _extract(
             key = extractive_report_key(rows, sentences, settings, embedder.model_id)
             if reports.get(community["id"], {}).get("id") != key:
                 todo.append((community["id"], key, rows, sentences))
-        vectors = embedder.embed([" ".join(one.text.split()) for _, _, _, sentences in todo for one in sentences])
+        vectors = embedder.embed(
+            [" ".join(one.text.split()) for _, _, _, sentences in todo for one in sentences]
+        )
         made, place = [], 0
         for community_id, key, rows, sentences in todo:
             report = extract_report(rows, sentences, vectors[place : place + len(sentences)], settings)
@@ -166,7 +170,9 @@ def _uses_llm(settings: Settings) -> bool:
 
 def _estimate(context: StageContext) -> Estimate:
     """Guess from the text how many communities there will be; docs/benchmarks.md compares it with runs."""
-    tokens = context.store.sql("SELECT CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS n FROM text_units")["n"].to_pylist()[0]
+    tokens = context.store.sql("SELECT CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS n FROM text_units")[
+        "n"
+    ].to_pylist()[0]
     reports = max(1, round(tokens / _TOKENS_PER_REPORT))
     if not _uses_llm(context.settings):
         return Estimate(rows=reports)
@@ -186,7 +192,15 @@ _COMPLETION_PER_REPORT = 450
 STAGE = Stage(
     name="report_communities",
     version="1",
-    inputs=("communities", "entities", "relationships", "predicates", "descriptions", "claim_mentions", "mention_entities"),
+    inputs=(
+        "communities",
+        "entities",
+        "relationships",
+        "predicates",
+        "descriptions",
+        "claim_mentions",
+        "mention_entities",
+    ),
     outputs=("community_reports",),
     settings=("reports",),
     prompts=(PROMPT,),

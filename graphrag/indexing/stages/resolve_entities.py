@@ -14,7 +14,6 @@ from graphrag.indexing.rows import fail
 from graphrag.indexing.stage import Stage, StageContext
 from graphrag.settings import Settings
 
-
 _MENTIONS = """
 SELECT m.id, m.name, m.type, m.text_unit_id, u.document_id
 FROM entity_mentions m JOIN text_units u ON u.id = m.text_unit_id ORDER BY m.id
@@ -31,7 +30,8 @@ async def run(context: StageContext) -> None:
             "SELECT reason FROM ledger WHERE stage = 'extract_graph' AND status = 'failed' LIMIT 1"
         )["reason"].to_pylist()
         raise ConfigError(
-            "No entity was found in any text unit" + (f"; the first failure was: {failed[0]}." if failed else "."),
+            "No entity was found in any text unit"
+            + (f"; the first failure was: {failed[0]}." if failed else "."),
             hint="See `graphrag status`; try another model, or `graphrag index --method fast`.",
         )
     loop = asyncio.get_running_loop()

@@ -20,7 +20,8 @@ _COMMIT_ROWS = 1000
 _OWNERS = """
 WITH said AS (
     SELECT x.entity_id AS owner_id, e.title, m.description, d.uri, u.ordinal, m.start_char, m.id
-    FROM mention_entities x JOIN entities e ON e.id = x.entity_id JOIN entity_mentions m ON m.id = x.mention_id
+    FROM mention_entities x JOIN entities e ON e.id = x.entity_id
+    JOIN entity_mentions m ON m.id = x.mention_id
     JOIN text_units u ON u.id = m.text_unit_id JOIN documents d ON d.id = u.document_id
     UNION ALL
     SELECT x.relationship_id, s.title || ' ' || p.label || ' ' || t.title, m.description, d.uri, u.ordinal,
@@ -45,7 +46,9 @@ async def run(context: StageContext) -> None:
     stored = store.sql("SELECT owner_id, fingerprint FROM descriptions")
     known = dict(zip(stored["owner_id"].to_pylist(), stored["fingerprint"].to_pylist(), strict=True))
     asked = {
-        "prompt_hash": prompt_hash("summarize_descriptions", context.layout.root) if method == "llm" else None,
+        "prompt_hash": prompt_hash("summarize_descriptions", context.layout.root)
+        if method == "llm"
+        else None,
         "model_id": context.models.chat_id if method == "llm" else context.models.embedder_id,
     }
     todo: list[dict[str, Any]] = []
@@ -116,7 +119,14 @@ def _method_is_llm(settings: Settings) -> bool:
 STAGE = Stage(
     name="summarize_descriptions",
     version="1",
-    inputs=("entities", "relationships", "mention_entities", "relation_relationships", "entity_mentions", "relation_mentions"),
+    inputs=(
+        "entities",
+        "relationships",
+        "mention_entities",
+        "relation_relationships",
+        "entity_mentions",
+        "relation_mentions",
+    ),
     outputs=("descriptions",),
     settings=("descriptions",),
     prompts=("summarize_descriptions",),
