@@ -164,6 +164,22 @@ class GraphRAG:
         """Yield the answer piece by piece, then the whole result."""
         return self._query_engine().astream(question, method=method, **options)
 
+    def close(self) -> None:
+        """Close what :meth:`query` keeps open between questions; leaving a ``with`` block does it too."""
+        if self._engine is not None:
+            self._engine.close()
+
+    async def aclose(self) -> None:
+        """Close what ``aquery`` and ``astream`` keep open in the running event loop."""
+        if self._engine is not None:
+            await self._engine.aclose()
+
+    def __enter__(self) -> GraphRAG:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # -- looking -------------------------------------------------------------------------------
     def export(self, format: str, out: Path | str, **options: Any) -> Path | list[Path]:
         """Write the graph as ``graphml``, ``gexf``, ``neo4j``, ``jsonld``, ``parquet`` or ``html``.

@@ -60,11 +60,14 @@ async def _stream(rag: GraphRAG, question: str, method: str) -> QueryResult:
     from graphrag.query.result import QueryResult
 
     result: QueryResult | None = None
-    async for piece in rag.astream(question, method=method):
-        if isinstance(piece, QueryResult):
-            result = piece
-        else:
-            stdout().print(piece, end="", markup=False, highlight=False, soft_wrap=True)
+    try:
+        async for piece in rag.astream(question, method=method):
+            if isinstance(piece, QueryResult):
+                result = piece
+            else:
+                stdout().print(piece, end="", markup=False, highlight=False, soft_wrap=True)
+    finally:
+        await rag.aclose()
     stdout().print()
     assert result is not None
     return result

@@ -103,13 +103,13 @@ def _tighten(node: Any) -> None:
 
 
 async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
-    """Ask, validate the answer, and ask once more with the reasons when it does not validate.
+    """Ask, validate the answer, and ask once more when it does not validate.
 
-    Costs one call, or two. The usage returned is that of both.
+    The second time the model is told what was wrong; an answer that was cut is asked for anew with
+    twice the room. Costs one call, or two. The usage returned is that of both.
 
     Raises:
-        StructuredOutputError: the second answer does not validate either, or an answer was cut at
-            ``max_tokens`` (asking again would be cut again).
+        StructuredOutputError: the second answer does not validate either.
     """
     response = await ask(request)
     if request.output is None:
@@ -118,15 +118,17 @@ async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
         return _validated(response, request)
     except StructuredOutputError as error:
         if response.finish_reason == "length":
-            raise
-        turns = (
-            *request.messages,
-            Message("assistant", response.text),
-            Message("user", f"{error} Answer again with the corrected JSON object and nothing else."),
-        )
-    second = await ask(replace(request, messages=turns))
+            again = replace(request, max_tokens=2 * request.max_tokens)
+        else:
+            turns = (
+                *request.messages,
+                Message("assistant", response.text),
+                Message("user", f"{error} Answer again with the corrected JSON object and nothing else."),
+            )
+            again = replace(request, messages=turns)
+    second = await ask(again)
     second = replace(second, usage=response.usage + second.usage)
-    return _validated(second, request)
+    return _validated(second, again)
 
 
 def _validated(response: ChatResponse, request: ChatRequest) -> ChatResponse:

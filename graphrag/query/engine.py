@@ -115,6 +115,11 @@ class QueryEngine:
         """Answer as :meth:`aquery` does, and wait for it; also while an event loop is running (notebooks)."""
         return self._background.run(self.aquery(question, method, **overrides))
 
+    async def aclose(self) -> None:
+        """Close the model's connections of the running event loop, and what :meth:`close` closes."""
+        await self._models.aclose()
+        self.close()
+
     def close(self) -> None:
         """Close what :meth:`query` keeps open between questions; the engine can still be used."""
         self._background.close()

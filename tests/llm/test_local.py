@@ -79,7 +79,7 @@ def test_an_output_is_decoded_under_its_schema(tiny: TransformersModel) -> None:
 
 
 def test_a_cut_object_is_an_error(tiny: TransformersModel) -> None:
-    with pytest.raises(StructuredOutputError, match="cut at 3 tokens"):
+    with pytest.raises(StructuredOutputError, match="cut at 6 tokens"):
         run(tiny.complete(ask(output=Person, max_tokens=3)))
 
 

@@ -100,11 +100,12 @@ def test_two_bad_answers_raise_with_the_text(server: OpenAIServer) -> None:
     assert len(server.requests) == 2
 
 
-def test_a_cut_answer_is_told_apart_and_not_asked_again(server: OpenAIServer) -> None:
+def test_a_cut_answer_is_asked_for_once_more_with_twice_the_room(server: OpenAIServer) -> None:
     server.answer = lambda body: Fault(body='{"name": "Nan', finish_reason="length")
-    with pytest.raises(StructuredOutputError, match="cut at 50 tokens"):
+    with pytest.raises(StructuredOutputError, match="cut at 100 tokens"):
         use(server, lambda model: model.complete(ask(output=Person, max_tokens=50)))
-    assert len(server.requests) == 1
+    assert [request.body["max_tokens"] for request in server.requests] == [50, 100]
+    assert len(server.requests[1].body["messages"]) == len(server.requests[0].body["messages"])
     server.answer = lambda body: Fault(body="half a sen", finish_reason="length")
     assert use(server, lambda model: model.complete(ask())).finish_reason == "length"
 
