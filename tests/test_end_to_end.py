@@ -210,7 +210,7 @@ def test_faults_are_retried_and_the_graph_is_the_same(root: Path, server: OpenAI
 
 def test_a_wrong_key_stops_the_run_and_names_the_cure(root: Path) -> None:
     (root / ".env").write_text("GRAPHRAG_API_KEY=wrong\n", encoding="utf-8")
-    with pytest.raises(LLMError, match="(?i)key"):
+    with pytest.raises(LLMError, match=r"(?i)key"):
         GraphRAG.open(root).index()
 
 

@@ -81,11 +81,15 @@ ORDER BY d.uri, d.id, u.ordinal, c.start_char NULLS LAST, c.id
 """
 
 _MEMBERS = """
-    m AS (SELECT id AS community_id, unnest(entity_ids) AS entity_id FROM communities),
+    m AS MATERIALIZED (SELECT id AS community_id, unnest(entity_ids) AS entity_id FROM communities),
+    -- Materialised, lest the planner join members with members: that is the square of a community's size.
+    outgoing AS MATERIALIZED (
+        SELECT m.community_id, r.id AS relationship_id, r.target_id
+        FROM relationships r JOIN m ON m.entity_id = r.source_id
+    ),
     inner_edges AS (
-        SELECT a.community_id, r.id AS relationship_id
-        FROM relationships r JOIN m a ON a.entity_id = r.source_id
-        JOIN m b ON b.entity_id = r.target_id AND b.community_id = a.community_id
+        SELECT o.community_id, o.relationship_id
+        FROM outgoing o JOIN m ON m.entity_id = o.target_id AND m.community_id = o.community_id
     )
 """
 
