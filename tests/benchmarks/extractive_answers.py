@@ -204,10 +204,15 @@ def main() -> None:
     parser.add_argument("--sets", default="2wiki,musique,medical")
     parser.add_argument("--no-refusals", action="store_true")
     arguments = parser.parse_args()
-    from graphrag.embed.minilm import MiniLMEmbedder
+    from graphrag.embed import make_embedder
+    from graphrag.settings import EmbeddingSettings
 
     measure(
-        arguments.data, arguments.work, arguments.sets.split(","), MiniLMEmbedder(), not arguments.no_refusals
+        arguments.data,
+        arguments.work,
+        arguments.sets.split(","),
+        make_embedder(EmbeddingSettings()),
+        not arguments.no_refusals,
     )
 
 

@@ -185,8 +185,8 @@ def _estimate(context: StageContext) -> Estimate:
 
 
 _TOKENS_PER_REPORT = 1100
-_PROMPT_PER_REPORT = 900
-_COMPLETION_PER_REPORT = 450
+_PROMPT_PER_REPORT = 1500
+_COMPLETION_PER_REPORT = 600
 
 
 STAGE = Stage(

@@ -26,14 +26,7 @@ async def run(context: StageContext) -> None:
     settings = context.settings.resolution
     mentions = context.store.sql(_MENTIONS)
     if not mentions.num_rows:
-        failed = context.store.sql(
-            "SELECT reason FROM ledger WHERE stage = 'extract_graph' AND status = 'failed' LIMIT 1"
-        )["reason"].to_pylist()
-        raise ConfigError(
-            "No entity was found in any text unit"
-            + (f"; the first failure was: {failed[0]}." if failed else "."),
-            hint="See `graphrag status`; try another model, or `graphrag index --method fast`.",
-        )
+        _explain_emptiness(context)
     loop = asyncio.get_running_loop()
     failures: dict[str, str] = {}
 
@@ -59,6 +52,18 @@ async def run(context: StageContext) -> None:
         context.store.replace("entity_merges", result.merges)
         context.store.replace("entities", result.entities)
         fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
+
+
+def _explain_emptiness(context: StageContext) -> None:
+    """Raise when there is no entity because extraction failed; texts without names are no error."""
+    failed = context.store.sql(
+        "SELECT reason FROM ledger WHERE stage = 'extract_graph' AND status = 'failed' ORDER BY row_id LIMIT 1"
+    )["reason"].to_pylist()
+    if failed:
+        raise ConfigError(
+            f"No entity was found: extraction failed in every text unit; the first reason was: {failed[0]}.",
+            hint="See `graphrag status --failed`; try another model, or `graphrag index --method fast`.",
+        )
 
 
 def asks_llm(settings: Settings) -> bool:
