@@ -13,7 +13,7 @@ from graphrag.indexing.stage import StageContext
 from graphrag.llm.base import Usage
 from graphrag.schema import EMBEDDINGS
 
-_BATCH = 1024
+_BATCH = 128
 
 
 class StoredEmbedder:

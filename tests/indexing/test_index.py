@@ -279,3 +279,35 @@ def test_published_parquet_opens_without_this_library(project) -> None:
         "frequency",
         "degree",
     ]
+
+
+def test_entity_types_are_discovered_once_and_kept(project, model: FakeChatModel) -> None:
+    def discovering(request) -> str:
+        if request.task == "discover_entity_types":
+            return '{"types": ["Ship", "explorer", "ship"]}'
+        return answer(request)
+
+    rag = project(extraction={"entity_types": []})
+    rag._chat_model = FakeChatModel(answer=discovering)
+    rag.index()
+    history = rag._chat_model.history
+    prompts = [request.messages[0].content for request in history if request.task == "extract_graph"]
+    assert len(prompts) == 3
+    assert all("explorer, ship" in prompt for prompt in prompts)
+    (rag.layout.root / "input" / "more.txt").write_text("Robert Scott met Roald Amundsen.", encoding="utf-8")
+    rag.index()
+    assert sum(request.task == "discover_entity_types" for request in history) == 1
+    assert sum(request.task == "extract_graph" for request in history) == 4
+
+
+def test_gleanings_ask_again_and_add(project, model: FakeChatModel) -> None:
+    def forgetful(request) -> str:
+        if request.task == "extract_graph" and len(request.messages) > 2:
+            return "E|Larvik|place|A town." if "Larvik" in request.messages[1].content else "NONE"
+        return answer(request)
+
+    rag = project(extraction={"max_gleanings": 1})
+    rag._chat_model = FakeChatModel(answer=forgetful)
+    rag.index()
+    assert calls(rag._chat_model, "extract_graph") == 6
+    assert "Larvik" in rag.open_index().table("entities")["title"].to_pylist()

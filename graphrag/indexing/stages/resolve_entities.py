@@ -57,7 +57,8 @@ async def run(context: StageContext) -> None:
 def _explain_emptiness(context: StageContext) -> None:
     """Raise when there is no entity because extraction failed; texts without names are no error."""
     failed = context.store.sql(
-        "SELECT reason FROM ledger WHERE stage = 'extract_graph' AND status = 'failed' ORDER BY row_id LIMIT 1"
+        "SELECT reason FROM ledger WHERE stage = 'extract_graph' AND status = 'failed' "
+        "ORDER BY row_id LIMIT 1"
     )["reason"].to_pylist()
     if failed:
         raise ConfigError(
