@@ -174,9 +174,14 @@ class _AnswerFile:
 
     async def close(self) -> None:
         executor, self._executor = self._executor, None
-        if executor is not None:
-            await asyncio.get_running_loop().run_in_executor(executor, _close_all, self._open)
-            executor.shutdown()
+        if executor is None:
+            return
+        try:
+            closed = asyncio.get_running_loop().run_in_executor(executor, _close_all, self._open)
+        except RuntimeError:  # the interpreter is ending and takes no new work; everything is committed
+            return
+        await closed
+        executor.shutdown()
 
 
 def _close_all(connections: list[_Connection]) -> None:

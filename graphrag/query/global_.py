@@ -29,7 +29,9 @@ from graphrag.query.selection import Selection, is_about_everything, reports_of_
 from graphrag.store.index import Index
 from graphrag.text.sentences import sentence_spans
 
-_REPORTS_QUOTED = 5
+_REPORTS_QUOTED = 6
+_MEMBERS_READ = 12  # of a community, most connected first
+_UNITS_READ = 24
 _REPORTS_READ = 40
 _SENTENCES_OF_REPORT = 2
 _FINDINGS_READ = 5
@@ -125,6 +127,13 @@ async def _quote_reports(
         for place, row in zip(places.tolist(), rows, strict=True)
         for one in _candidates(resolver, row, place)
     ]
+    if not is_about_everything(question.text):
+        known = {(one.evidence.document_id, one.evidence.start) for one in candidates}
+        for place, row in zip(places.tolist(), rows, strict=True):
+            for one in _member_sentences(index, resolver, row, place):
+                if (one.evidence.document_id, one.evidence.start) not in known:
+                    known.add((one.evidence.document_id, one.evidence.start))
+                    candidates.append(one)
     if is_about_everything(question.text):
         # Nothing is near such a question: the first findings of the largest communities stand for them.
         chosen = _first_of_each(candidates)
@@ -161,6 +170,33 @@ def _candidates(resolver: CitationResolver, report: dict[str, Any], place: int) 
                 key = (best.document_id, best.start, best.end)
                 found.setdefault(key, Candidate(unit, best, text, group=place))
     return list(found.values())
+
+
+def _member_sentences(
+    index: Index, resolver: CitationResolver, report: dict[str, Any], place: int
+) -> list[Candidate]:
+    """Return the sentences of a community's text units that name one of its most connected members."""
+    community = index.row("communities", report["community_id"])
+    if community is None:
+        return []
+    members = sorted(
+        number
+        for row_id in community["entity_ids"]
+        if (number := index.place("entities", row_id)) is not None
+    )
+    titles = [str(index.table("entities")["title"][number]) for number in members[:_MEMBERS_READ]]
+    units = [
+        unit
+        for row_id in community["text_unit_ids"][:_UNITS_READ]
+        if (unit := index.place("text_units", row_id)) is not None
+    ]
+    found = []
+    for unit in units:
+        document_id = resolver.document_of_unit(unit)
+        for start, end, text in resolver.unit_sentences(unit):
+            if any(title in text for title in titles) and says_something(text):
+                found.append(Candidate(unit, Evidence(document_id, start, end), text, group=place))
+    return found
 
 
 def _evidence(resolver: CitationResolver, row_ids: Sequence[str], texts: tuple[str, ...]) -> Evidence | None:

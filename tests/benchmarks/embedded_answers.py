@@ -9,6 +9,7 @@ answered twice: by sentences chosen by the embedder, and by SmolLM2-135M. Printe
 * unsupported: share of the answer's names and numbers that its context does not hold (what was
   invented; verbatim sentences cannot have any);
 * cited: share of answers with at least one citation that resolves;
+* failed: answers that never came into a usable form;
 * seconds per question.
 
 The baseline is the first passage that BM25 finds.
@@ -25,9 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from graphrag import GraphRAG
+from graphrag.errors import LLMError
 from graphrag.extract.citations import remove_citations
 from graphrag.resources import find_resource
 
+# What a 135M model can hold together, and an end to its repetitions.
+_SMALL = {"max_tokens": 200, "max_context_tokens": 2000, "map_tokens": 2000, "max_map_calls": 2}
 _NAME_OR_NUMBER = re.compile(r"(?<![.!?:\n]\s)(?<!^)\b(?:[A-Z][\w’'-]+|\d[\d.,]*)")
 
 
@@ -41,6 +45,7 @@ class Tally:
     stated: int = 0
     unsupported: int = 0
     cited: int = 0
+    failed: int = 0
     seconds: float = 0.0
     examples: list[str] = field(default_factory=list)
 
@@ -63,6 +68,7 @@ class Tally:
             "facts": round(self.facts / max(1, self.expected), 3),
             "unsupported": round(self.unsupported / max(1, self.stated), 3),
             "cited": round(self.cited / max(1, self.questions), 3),
+            "failed": self.failed,
             "seconds": round(self.seconds / max(1, self.questions), 2),
             "examples": self.examples[:12],
         }
@@ -79,9 +85,15 @@ def measure(root: Path, limit: int | None, modes: tuple[str, ...]) -> dict[str, 
     for row in questions:
         for mode in modes:
             begun = time.perf_counter()
-            result = rag.query(row["question"], method=row["method"], mode=mode)
+            limits = _SMALL if mode == "llm" else {}
+            try:
+                result = rag.query(row["question"], method=row["method"], mode=mode, **limits)
+                answer, cited = result.answer, bool(result.citations)
+            except LLMError:  # the answer never came into a usable form
+                answer, cited = "", False
+                tallies[mode].failed += 1
             seconds = time.perf_counter() - begun
-            tallies[mode].add(result.answer, row["expected_facts"], corpus, bool(result.citations), seconds)
+            tallies[mode].add(answer, row["expected_facts"], corpus, cited, seconds)
         begun = time.perf_counter()
         found = index.lexical().search(row["question"], 1)
         passage = index.rows("text_units", [found[0][0]])[0]["text"] if found else ""
@@ -102,12 +114,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     found = measure(arguments.root, arguments.limit, tuple(arguments.modes.split(",")))
-    print("| answers by | questions | facts | unsupported | cited | s/question |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| answers by | questions | facts | unsupported | cited | failed | s/question |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for mode, row in found.items():
-        print(
-            f"| {mode} | {row['questions']} | {row['facts']} | {row['unsupported']} | {row['cited']} | {row['seconds']} |"
-        )
+        columns = ("questions", "facts", "unsupported", "cited", "failed", "seconds")
+        print(f"| {mode} | {' | '.join(str(row[column]) for column in columns)} |")
         print(f"<!-- {mode} unsupported: {', '.join(row['examples'])} -->")
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -34,7 +34,6 @@ from graphrag import GraphRAG
 from graphrag.embed.base import Embedder
 from graphrag.extract.citations import remove_citations
 from graphrag.query.relevance import content_terms
-from graphrag.text.sentences import sentence_spans
 
 SETS = {
     "2wiki": ("2wiki_train", 120),
