@@ -10,8 +10,8 @@ import typer
 from graphrag.cli.console import stdout
 
 QUESTIONS = (
-    ("global", "What drove the rivalry between polar expeditions, and what came of it?"),
-    ("local", "Who built the ship that carried Amundsen to the Antarctic?"),
+    ("global", "Which role did Norwegians and Norwegian shipbuilding play in polar exploration?"),
+    ("local", "Who built the Fram, and for whom?"),
 )
 
 
