@@ -33,12 +33,21 @@ def demo(
 
     rag = GraphRAG.init(root)
     number = copy_samples(root)
-    stdout().print(f"Indexing {number} documents in {root / 'input'}", highlight=False)
+    _say(f"Indexing {number} documents in {_near(root / 'input')}")
     show_report(run_with_progress(rag))
     for method, question in QUESTIONS:
-        stdout().print(f'\n[bold]graphrag query "{question}" --method {method}[/bold]\n', highlight=False)
+        _say(f'\n[bold]graphrag query "{question}" --method {method}[/bold]\n')
         result = rag.query(question, method=method)
-        stdout().print(result.answer, markup=False, highlight=False)
+        stdout().print(result.answer, markup=False, highlight=False, soft_wrap=True)
         show_citations(result)
-    page = rag.export("html", root / "graph.html")
-    stdout().print(f"\nThe graph: open [bold]{page}[/bold] in a browser.", highlight=False)
+    rag.export("html", root / "graph.html")
+    _say(f"\nThe graph: open [bold]{_near(root / 'graph.html')}[/bold] in a browser.")
+
+
+def _near(path: Path) -> Path:
+    """Return ``path`` as one would write it from the current folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _say(text: str) -> None:
+    stdout().print(text, highlight=False, soft_wrap=True)

@@ -82,9 +82,8 @@ def show_citations(result: QueryResult) -> None:
         place = (
             f"{citation.uri or citation.document_title}, characters {citation.start_char}–{citation.end_char}"
         )
-        stdout().print(f"  [{citation.label}] {place}", markup=False, highlight=False)
-        stdout().print(
-            f"      “{' '.join(citation.text.split())}”", markup=False, highlight=False, style="dim"
-        )
+        quote = f"      “{' '.join(citation.text.split())}”"
+        stdout().print(f"  [{citation.label}] {place}", markup=False, highlight=False, soft_wrap=True)
+        stdout().print(quote, markup=False, highlight=False, style="dim", soft_wrap=True)
     if result.removed_citations:
         stdout().print(f"[yellow]{result.removed_citations} citations led nowhere and were removed.[/yellow]")

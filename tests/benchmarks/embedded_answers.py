@@ -1,6 +1,6 @@
 """Does the embedded model write answers and reports that can be trusted, or is choosing sentences better?
 
-    python -m tests.benchmarks.embedded_answers --root demo [--limit N] [--json OUT]
+    python -m tests.benchmarks.embedded_answers --root demo [--methods local,basic] [--limit N] [--json OUT]
 
 needs an index of the samples (``make demo``). For every sample question the same context is
 answered twice: by sentences chosen by the embedder, and by SmolLM2-135M. Printed are
@@ -74,13 +74,16 @@ class Tally:
         }
 
 
-def measure(root: Path, limit: int | None, modes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def measure(
+    root: Path, limit: int | None, modes: tuple[str, ...], methods: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
     """Ask the sample questions in every mode."""
     rag = GraphRAG.open(root)
     index = rag.open_index()
     corpus = "\n".join(index.table("documents")["text"].to_pylist())
     lines = find_resource("data", "sample_questions.jsonl").read_text(encoding="utf-8").splitlines()
-    questions = [json.loads(line) for line in lines][:limit]
+    rows = [json.loads(line) for line in lines]
+    questions = [row for row in rows if row["method"] in methods][:limit]
     tallies = {mode: Tally() for mode in (*modes, "first BM25 passage")}
     for row in questions:
         for mode in modes:
@@ -111,9 +114,11 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--modes", default="extractive,llm")
+    parser.add_argument("--methods", default="global,local,basic")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    found = measure(arguments.root, arguments.limit, tuple(arguments.modes.split(",")))
+    modes, methods = tuple(arguments.modes.split(",")), tuple(arguments.methods.split(","))
+    found = measure(arguments.root, arguments.limit, modes, methods)
     print("| answers by | questions | facts | unsupported | cited | failed | s/question |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for mode, row in found.items():
