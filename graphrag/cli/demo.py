@@ -11,7 +11,7 @@ from graphrag.cli.console import stdout
 
 QUESTIONS = (
     ("global", "Which role did Norwegians and Norwegian shipbuilding play in polar exploration?"),
-    ("local", "Who built the Fram, and for whom?"),
+    ("local", "Who built the Fram?"),
 )
 
 

@@ -107,20 +107,20 @@ def choose(
     count of shared words preselects; one embedding call. The result is empty when no sentence
     comes as near as ``least``. Deterministic: ties go to the earlier candidate.
     """
-    shortlist = _shortlist(candidates, relevance.question)
-    similarity, vectors = relevance.of_texts([_one_line(one.text) for one in shortlist])
+    compared = shortlist(candidates, relevance.question)
+    similarity, vectors = relevance.of_texts([_one_line(one.text) for one in compared])
     if not len(similarity) or float(similarity.max()) < least:
         return []
-    words = rare_word_overlap(relevance.question, [one.text for one in shortlist])
-    named = list(names)
-    gain = similarity + _WORDS * words + np.array([_adjustment(one.text, named) for one in shortlist])
-    order = _mmr(gain, vectors, [one.text for one in shortlist], [one.group for one in shortlist], per_group)
+    texts = [one.text for one in compared]
+    words = rare_word_overlap(relevance.question, texts)
+    gain = similarity + _WORDS * words + adjustments(texts, list(names))
+    order = _mmr(gain, vectors, texts, [one.group for one in compared], per_group)
     best = float(gain[order[0]])
     chosen: list[Chosen] = []
     for place in order:
         needed = best * (_FAIRLY_NEAR if len(chosen) < _FEWEST_SENTENCES else _NEAR_THE_BEST)
         if gain[place] >= max(needed, 0.0) and len(chosen) < limit:
-            chosen.append(Chosen(shortlist[place], float(similarity[place])))
+            chosen.append(Chosen(compared[place], float(similarity[place])))
     return chosen
 
 
@@ -130,26 +130,52 @@ def in_reading_order(chosen: Sequence[Chosen]) -> list[Chosen]:
     return [*chosen[:1], *rest]
 
 
-def _shortlist(candidates: Sequence[Candidate], question: str) -> list[Candidate]:
-    if len(candidates) <= COMPARED:
+def shortlist(candidates: Sequence[Candidate], question: str, limit: int = COMPARED) -> list[Candidate]:
+    """Return the ``limit`` candidates with most of the question's rare words, in their order."""
+    if len(candidates) <= limit:
         return list(candidates)
     words = rare_word_overlap(question, [one.text for one in candidates])
     score = words + 0.5 * np.array([one.prior for one in candidates])
-    best = np.lexsort((np.arange(len(score)), -score))[:COMPARED]
+    best = np.lexsort((np.arange(len(score)), -score))[:limit]
     return [candidates[place] for place in sorted(best.tolist())]
 
 
-def rare_word_overlap(question: str, texts: Sequence[str]) -> Scores:
-    """Return for each text the part of the question's words that it holds, 0 to 1, rare words counting more.
+@dataclass(frozen=True, slots=True)
+class WordCoverage:
+    """Which of the wanted words each text holds (texts, words), and how rare each word is (sum 1)."""
 
-    How rare a word is, is counted over ``texts`` (inverse document frequency).
-    """
-    wanted = sorted(content_terms(question))
+    held: Scores
+    rarity: Scores
+
+    @property
+    def mean_held(self) -> Scores:
+        """Return for each text the part of the words that it holds, 0 to 1, rare words counting more."""
+        return np.asarray(self.held @ self.rarity, dtype=np.float64)
+
+
+def question_words(question: str) -> list[str]:
+    """Return the words of a question that say what it is about, sorted."""
+    return sorted(content_terms(question))
+
+
+def word_coverage(wanted: Sequence[str], texts: Sequence[str]) -> WordCoverage:
+    """Return which texts hold which words; rarity is inverse document frequency over ``texts``."""
     if not wanted or not texts:
-        return np.zeros(len(texts))
-    held = np.array([[term in found for term in wanted] for found in (set(terms(text)) for text in texts)])
+        return WordCoverage(np.zeros((len(texts), len(wanted))), np.zeros(len(wanted)))
+    found = [set(terms(text)) for text in texts]
+    held = np.array([[term in one for term in wanted] for one in found], dtype=np.float64)
     rarity = np.log1p(len(texts) / np.maximum(held.sum(axis=0), 1))
-    return np.asarray(held @ rarity / rarity.sum(), dtype=np.float64)
+    return WordCoverage(held, rarity / rarity.sum())
+
+
+def rare_word_overlap(question: str, texts: Sequence[str]) -> Scores:
+    """Return for each text the part of the question's words that it holds, rare ones counting more."""
+    return word_coverage(question_words(question), texts).mean_held
+
+
+def adjustments(sentences: Sequence[str], names: list[str]) -> Scores:
+    """Return what the names and the form of each sentence add to its similarity, as cosine."""
+    return np.array([_adjustment(sentence, names) for sentence in sentences])
 
 
 def _adjustment(sentence: str, names: list[str]) -> float:

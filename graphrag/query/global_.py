@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -26,12 +27,11 @@ from graphrag.query.relevance import Relevance
 from graphrag.query.result import NO_ANSWER
 from graphrag.query.sections import reports_section, sources_section
 from graphrag.query.selection import Selection, is_about_everything, reports_of_level, select_dynamically
+from graphrag.query.themes import NO_REPORT, choose_for_theme
 from graphrag.store.index import Index
 from graphrag.text.sentences import sentence_spans
 
-_REPORTS_QUOTED = 6
-_MEMBERS_READ = 12  # of a community, most connected first
-_UNITS_READ = 24
+_REPORTS_QUOTED = 5
 _REPORTS_READ = 40
 _SENTENCES_OF_REPORT = 2
 _FINDINGS_READ = 5
@@ -119,7 +119,8 @@ async def _quote_reports(
             near = index.place("community_reports", row_id)
             if near is not None:
                 scores.setdefault(near, score)
-    places = np.array(list(scores)[:_REPORTS_READ], dtype=np.int64)
+    scores = {place: scores[place] for place in list(scores)[:_REPORTS_READ]}
+    places = np.array(list(scores), dtype=np.int64)
     rows = index.table("community_reports").take(pa.array(places)).to_pylist()
     resolver = CitationResolver(question.view)
     candidates = [
@@ -127,13 +128,6 @@ async def _quote_reports(
         for place, row in zip(places.tolist(), rows, strict=True)
         for one in _candidates(resolver, row, place)
     ]
-    if not is_about_everything(question.text):
-        known = {(one.evidence.document_id, one.evidence.start) for one in candidates}
-        for place, row in zip(places.tolist(), rows, strict=True):
-            for one in _member_sentences(index, resolver, row, place):
-                if (one.evidence.document_id, one.evidence.start) not in known:
-                    known.add((one.evidence.document_id, one.evidence.start))
-                    candidates.append(one)
     if is_about_everything(question.text):
         # Nothing is near such a question: the first findings of the largest communities stand for them.
         chosen = _first_of_each(candidates)
@@ -142,13 +136,15 @@ async def _quote_reports(
         )
     else:
         least = least_similarity(relevance)
-        limit = _REPORTS_QUOTED * _SENTENCES_OF_REPORT
-        chosen = await question.quote(
-            candidates, relevance, least=least, limit=limit, per_group=_SENTENCES_OF_REPORT
+        theme = await asyncio.to_thread(
+            choose_for_theme, question.view, resolver, relevance, scores, candidates, least=least
         )
-    groups = list(dict.fromkeys(one.candidate.group for one in chosen))[:_REPORTS_QUOTED]
-    chosen = [one for one in chosen if one.candidate.group in groups]
+        chosen = list(theme.chosen)
+        question.note_sentences(chosen, relevance, theme.embedded, theme.considered, least)
+    groups = list(dict.fromkeys(one.candidate.group for one in chosen))
+    groups.sort(key=lambda group: group == NO_REPORT)  # what no report leads to comes last, unheaded
     titles = {place: _heading(index, row) for place, row in zip(places.tolist(), rows, strict=True)}
+    titles[NO_REPORT] = ""
     question.use(_quoted_context(index, scores, groups, chosen))
     blocks = [(titles[group], [one for one in chosen if one.candidate.group == group]) for group in groups]
     async for piece in question.tell(blocks):
@@ -170,33 +166,6 @@ def _candidates(resolver: CitationResolver, report: dict[str, Any], place: int) 
                 key = (best.document_id, best.start, best.end)
                 found.setdefault(key, Candidate(unit, best, text, group=place))
     return list(found.values())
-
-
-def _member_sentences(
-    index: Index, resolver: CitationResolver, report: dict[str, Any], place: int
-) -> list[Candidate]:
-    """Return the sentences of a community's text units that name one of its most connected members."""
-    community = index.row("communities", report["community_id"])
-    if community is None:
-        return []
-    members = sorted(
-        number
-        for row_id in community["entity_ids"]
-        if (number := index.place("entities", row_id)) is not None
-    )
-    titles = [str(index.table("entities")["title"][number]) for number in members[:_MEMBERS_READ]]
-    units = [
-        unit
-        for row_id in community["text_unit_ids"][:_UNITS_READ]
-        if (unit := index.place("text_units", row_id)) is not None
-    ]
-    found = []
-    for unit in units:
-        document_id = resolver.document_of_unit(unit)
-        for start, end, text in resolver.unit_sentences(unit):
-            if any(title in text for title in titles) and says_something(text):
-                found.append(Candidate(unit, Evidence(document_id, start, end), text, group=place))
-    return found
 
 
 def _evidence(resolver: CitationResolver, row_ids: Sequence[str], texts: tuple[str, ...]) -> Evidence | None:
@@ -243,6 +212,7 @@ def _heading(index: Index, report: dict[str, Any]) -> str:
 def _quoted_context(
     index: Index, scores: dict[int, float], groups: Sequence[int], chosen: Sequence[Chosen]
 ) -> Context:
+    groups = [group for group in groups if group != NO_REPORT]
     reports = np.array(groups, dtype=np.int64)
     best: dict[int, float] = {}
     for one in chosen:

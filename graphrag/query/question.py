@@ -98,18 +98,29 @@ class Question:
         if limit is not None:
             options["limit"] = limit
         chosen = await asyncio.to_thread(choose, candidates, relevance, names, **options)
-        if relevance.vector is not None and candidates and self.embedder is not None:
-            shortlist = min(len(candidates), COMPARED)
-            tokens = sum(approximate_tokens(one.text) for one in candidates[:shortlist])
-            self.account.add_embedding(self.embedder.model_id, shortlist, tokens)
+        compared = [one.text for one in candidates[: min(len(candidates), COMPARED)]]
+        self.note_sentences(chosen, relevance, compared, len(candidates), least)
+        return chosen
+
+    def note_sentences(
+        self,
+        chosen: Sequence[Chosen],
+        relevance: Relevance,
+        embedded: Sequence[str],
+        considered: int,
+        least: float,
+    ) -> None:
+        """Count what was embedded, and note chosen sentences, or that there are none, in the trace."""
+        if relevance.vector is not None and embedded and self.embedder is not None:
+            tokens = sum(approximate_tokens(text) for text in embedded)
+            self.account.add_embedding(self.embedder.model_id, len(embedded), tokens)
         for one in chosen:
             event = {"event": "sentence", "section": "Sources", "number": one.candidate.unit}
             similarity = round(one.similarity, 4)
             self.trace.append({**event, "similarity": similarity, "text": one.candidate.text})
         if not chosen:
-            why = f"none of {len(candidates)} sentences comes as near to the question as {least}"
+            why = f"none of {considered} sentences comes as near to the question as {least}"
             self.trace.append({"event": "no_answer", "why": why})
-        return chosen
 
     async def tell(self, blocks: Sequence[tuple[str, Sequence[Chosen]]]) -> AsyncIterator[str]:
         """Yield quoted sentences, block after block, each under its heading; keep them as the answer."""
