@@ -255,9 +255,13 @@ class CitationResolver:
         return span
 
     def unit_sentences(self, place: int) -> list[tuple[int, int, str]]:
-        """Return the sentences of a text unit: start and end in the document, and text."""
+        """Return the whole sentences of a text unit: start and end in the document, and text.
+
+        A unit that begins inside a sentence (which its neighbour holds whole) gives it up.
+        """
         unit = self._unit(place)
-        return [(unit.start + a, unit.start + b, unit.text[a:b]) for a, b in unit.spans]
+        spans = unit.spans[1:] if unit.start > 0 and unit.text[:1].islower() else unit.spans
+        return [(unit.start + a, unit.start + b, unit.text[a:b]) for a, b in spans]
 
     def unit_holding(self, evidence: Evidence) -> int | None:
         """Return the place of a text unit that holds a span, one of the context if there is one."""

@@ -85,8 +85,6 @@ def says_something(sentence: str) -> bool:
     n_words = len(terms(sentence))
     if n_words < _FEWEST_WORDS or len(sentence.split()) > _MOST_WORDS:
         return False
-    if sentence[:1].islower():  # a text unit that begins inside a sentence
-        return False
     return not (
         is_heading(sentence) or sentence.rstrip("\"'”’)").endswith(("?", "？")) or sentence.startswith("|")
     )
