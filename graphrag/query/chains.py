@@ -100,7 +100,7 @@ def choose_in_chains(
     carried Amundsen") is a bridge; the question put with its name is compared with the sentences
     about it. Then sentences are taken greedily by similarity, by the question's words that no
     taken sentence holds, and by bridges that taken sentences introduce, less redundancy. After
-    Yadav, Bethard and Surdeanu (2020, iterative evidence retrieval). At most about 150 texts are
+    Yadav, Bethard and Surdeanu (2020, iterative evidence retrieval). At most about 180 texts are
     embedded. Empty when no first sentence comes as near as ``least``. Deterministic.
     """
     first = shortlist(candidates, relevance.question, _FIRST_COMPARED)

@@ -162,10 +162,17 @@ def _candidates(resolver: CitationResolver, report: dict[str, Any], place: int) 
             if best is None:
                 continue
             unit, text = resolver.unit_holding(best), resolver.text_of(best)
-            if unit is not None and says_something(text):
+            if unit is not None and says_something(text) and not _is_fragment(resolver, unit, best, text):
                 key = (best.document_id, best.start, best.end)
                 found.setdefault(key, Candidate(unit, best, text, group=place))
     return list(found.values())
+
+
+def _is_fragment(resolver: CitationResolver, unit: int, evidence: Evidence, text: str) -> bool:
+    """Say whether a span begins inside a sentence, as the first one of a text unit may."""
+    return text[:1].islower() and all(
+        start != evidence.start for start, _, _ in resolver.unit_sentences(unit)
+    )
 
 
 def _evidence(resolver: CitationResolver, row_ids: Sequence[str], texts: tuple[str, ...]) -> Evidence | None:

@@ -84,7 +84,9 @@ def measure(
     lines = find_resource("data", "sample_questions.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     questions = [row for row in rows if row["method"] in methods][:limit]
-    tallies = {mode: Tally() for mode in (*modes, "first BM25 passage")}
+    methods = sorted({row["method"] for row in questions})
+    splits = [f"{mode}, {method}" for mode in modes for method in methods]
+    tallies = {name: Tally() for name in (*modes, *splits, "first BM25 passage")}
     for row in questions:
         for mode in modes:
             begun = time.perf_counter()
@@ -96,7 +98,8 @@ def measure(
                 answer, cited = "", False
                 tallies[mode].failed += 1
             seconds = time.perf_counter() - begun
-            tallies[mode].add(answer, row["expected_facts"], corpus, cited, seconds)
+            for name in (mode, f"{mode}, {row['method']}"):
+                tallies[name].add(answer, row["expected_facts"], corpus, cited, seconds)
         begun = time.perf_counter()
         found = index.lexical().search(row["question"], 1)
         passage = index.rows("text_units", [found[0][0]])[0]["text"] if found else ""
