@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphrag.errors import ConfigError, LLMError
 from graphrag.extract import graph
@@ -14,8 +15,11 @@ from graphrag.hashing import fingerprint
 from graphrag.indexing.rows import RowOutcome, commit, pending, run_rows
 from graphrag.indexing.stage import Estimate, Stage, StageContext
 from graphrag.llm.prompts import render
-from graphrag.settings import Settings
+from graphrag.settings import ExtractionSettings, Settings
 from graphrag.tokens import approximate_tokens
+
+if TYPE_CHECKING:
+    from graphrag.extract.nlp import NlpExtractor
 
 OWNED = (
     ("entity_mentions", "text_unit_id"),
@@ -43,14 +47,12 @@ def wire_format(settings: Settings) -> Literal["json", "lines"]:
 
 
 def _run_nlp(context: StageContext) -> None:
-    from graphrag.extract.nlp import NlpExtractor
-
     row_fingerprint = STAGE.row_fingerprint(context)
     units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
     context.progress.total(units.num_rows, "text units")
     if not units.num_rows:
         return
-    extractor = NlpExtractor(context.settings.extraction)
+    extractor = _nlp_extractor(context.settings.extraction)
     for start in range(0, units.num_rows, _NLP_BATCH):
         if context.stopping.is_set():
             return
@@ -130,9 +132,15 @@ def _extractor(context: StageContext) -> Any:
     """Return what the row fingerprint must know of the extractor beyond the settings."""
     if context.settings.extraction.method == "llm":
         return wire_format(context.settings)
+    return _nlp_extractor(context.settings.extraction).extractor_id
+
+
+@lru_cache(maxsize=1)
+def _nlp_extractor(settings: ExtractionSettings) -> NlpExtractor:
+    """Make the extractor once: fingerprint and run both ask for it, and a trained pipeline loads slowly."""
     from graphrag.extract.nlp import NlpExtractor
 
-    return NlpExtractor(context.settings.extraction).extractor_id
+    return NlpExtractor(settings)
 
 
 def _estimate(context: StageContext) -> Estimate:
