@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(PIP) --constraint constraints.txt --editable '.[docs,dev]'
+	@$(PIP) --constraint constraints.txt --editable '.[docs,tune,rdf,optimize,distributed,dev]'
 	@touch $@
 
 install: $(VENV)/.installed

@@ -1,0 +1,22 @@
+"""``graphrag evaluate …``: one file per command."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import typer
+
+group = typer.Typer(
+    name="evaluate",
+    help="Measure retrieval, answers, extraction and paths against gold data.",
+    no_args_is_help=True,
+)
+COMMANDS: tuple[ModuleType, ...] = ()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group and its commands to ``app``."""
+    for module in COMMANDS:
+        module.register(group)
+    if COMMANDS:
+        app.add_typer(group)

@@ -1,0 +1,20 @@
+"""``graphrag tune …``: one file per command."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import typer
+
+group = typer.Typer(
+    name="tune", help="Tune the small models: extractor, planner, retriever, reranker.", no_args_is_help=True
+)
+COMMANDS: tuple[ModuleType, ...] = ()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group and its commands to ``app``."""
+    for module in COMMANDS:
+        module.register(group)
+    if COMMANDS:
+        app.add_typer(group)
