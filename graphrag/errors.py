@@ -8,7 +8,9 @@
     │   └── NotIndexedError    a question was asked before there was an index
     ├── StageError             a stage of the pipeline could not finish
     ├── LLMError               a model did not answer (``retryable`` says whether asking again can help)
-    │   └── StructuredOutputError   it answered, but not in the form that was asked for
+    │   ├── StructuredOutputError   it answered, but not in the form that was asked for
+    │   └── RetriesExhaustedError   it did not answer however often it was asked
+    ├── BudgetExceededError    the next call could cost more than what is left of the budget
     ├── EmbeddingError         an embedder did not answer, or with vectors of another size
     ├── QueryError             a question cannot be answered as it was put
     └── MissingExtraError      an optional package is needed and not installed
@@ -56,19 +58,56 @@ class StageError(GraphRAGError):
 
 
 class LLMError(GraphRAGError):
-    """A language model did not answer."""
+    """A language model did not answer.
 
-    def __init__(self, message: str, *, hint: str | None = None, retryable: bool = False) -> None:
+    ``retry_after`` is the number of seconds that the endpoint asked to wait; ``answered`` says that it did
+    answer, and can be expected to charge for it, with something that is of no use.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        answered: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retryable = retryable
+        self.retry_after = retry_after
+        self.answered = answered
 
 
 class StructuredOutputError(LLMError):
-    """A model answered, but not in the form that was asked for; ``text`` is what it said."""
+    """A model answered, but not in the form that was asked for; ``text`` is what it said.
+
+    ``usage`` is what the answers cost, where it is known (``graphrag.llm.Usage``).
+    """
 
     def __init__(self, message: str, *, text: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint, retryable=True)
+        super().__init__(message, hint=hint, retryable=True, answered=True)
         self.text = text
+        self.usage: object = None
+
+
+class RetriesExhaustedError(LLMError):
+    """A language model did not answer in ``attempts`` attempts; the last reason is in the message."""
+
+    def __init__(self, last: LLMError, attempts: int, seconds: float) -> None:
+        reason = str(last.args[0]).rstrip(".")
+        super().__init__(
+            f"{reason} ({attempts} attempts in {seconds:.0f} s).",
+            hint=last.hint,
+            retryable=True,
+            retry_after=last.retry_after,
+            answered=last.answered,
+        )
+        self.attempts = attempts
+
+
+class BudgetExceededError(GraphRAGError):
+    """The next call could cost more than what is left of the budget; it was not begun."""
 
 
 class EmbeddingError(GraphRAGError):

@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from graphrag.errors import ConfigError
 from graphrag.resources import find_resource
@@ -21,6 +21,8 @@ from graphrag.resources import find_resource
 SETTINGS_FILE = "settings.yaml"
 ENV_FILE = ".env"
 ENV_PREFIX = "GRAPHRAG_"
+# Sign, number, thousand or million, word; a sign or a three-letter word of currency makes it money.
+BUDGET_PATTERN = r"([$€£¥₩]?)\s*(\d[\d_]*(?:\.\d+)?)\s*([kKmM](?![A-Za-z]))?\s*((?i:tokens?|[a-z]{3})?)"
 
 
 class _Section(BaseModel):
@@ -59,10 +61,23 @@ class LLMSettings(_Section):
     concurrency: int = Field(16, ge=1, description="Calls in flight at once.")
     requests_per_minute: int | None = Field(None, ge=1, description="Limit of the endpoint.")
     tokens_per_minute: int | None = Field(None, ge=1, description="Limit of the endpoint.")
+    budget: str | None = Field(
+        None,
+        description="What one run of `index` may spend: tokens (`200000`, `200k`) or money (`2.50usd`, by "
+        "`llm.prices`). No call begins that could exceed it; the next run goes on.",
+    )
     max_retries: int = Field(6, ge=0, description="Retries of a failed call, with Retry-After honoured.")
     timeout: float = Field(180.0, gt=0, description="Seconds until a call counts as lost.")
     context_window: int = Field(8192, ge=1024, description="Tokens that prompt and answer may have together.")
     prices: Prices = Field(default_factory=Prices, description="For estimates and reports of cost.")
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _budget_is_readable(cls, value: object) -> object:
+        text = str(value) if isinstance(value, int | float) else value
+        if isinstance(text, str) and not re.fullmatch(BUDGET_PATTERN, text.strip()):
+            raise ValueError(f"{value!r} is no budget: write tokens as 200000 or 200k, money as 2.50usd")
+        return text
 
 
 class EmbeddingSettings(_Section):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, Usage, aclose
+from graphrag.llm.budget import Budget, BudgetedModel
 from graphrag.llm.fake import FakeChatModel
 from graphrag.llm.limits import LimitedModel
+from graphrag.llm.retries import RetryingModel
+from graphrag.llm.structured import ValidatedModel
 from graphrag.llm.usage import MeteredModel, UsageLog
 from graphrag.settings import LLMSettings
 
@@ -29,9 +32,11 @@ def make_chat_model(
     cache: Path | None = None,
     usage: UsageLog | None = None,
     backend: ChatModel | None = None,
+    budget: Budget | None = None,
 ) -> ChatModel:
-    """Return the model that ``settings`` names, inside usage count, cache and limits (from outside in).
+    """Return the model that ``settings`` names, inside its wrappers.
 
+    From outside in: usage count, cache, validation, retries (both for endpoints only), limits, budget.
     ``cache`` is the file of stored answers, ``backend`` a ready-made model to wrap instead. A local
     model is loaded at its first use. Close it with :func:`aclose` before the event loop ends.
 
@@ -39,12 +44,14 @@ def make_chat_model(
         ConfigError: the model's folder is not one, or its package is not installed.
         MissingExtraError: a package that an adapter or 4 bit needs is not installed.
     """
-    model: ChatModel = LimitedModel(
-        backend or _backend(settings),
-        settings.concurrency,
-        settings.requests_per_minute,
-        settings.tokens_per_minute,
+    model = backend or _backend(settings)
+    if budget is not None:
+        model = BudgetedModel(model, budget)
+    model = LimitedModel(
+        model, settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute
     )
+    if backend is None and settings.provider == "openai":
+        model = ValidatedModel(RetryingModel(model, settings.max_retries))
     if cache is not None:
         from graphrag.llm.cache import CachedModel
 

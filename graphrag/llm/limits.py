@@ -7,11 +7,13 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from graphrag.errors import LLMError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose
 from graphrag.llm.usage import prompt_tokens
 from graphrag.tokens import approximate_tokens
 
 _BURST_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 600.0
 
 
 class Rate:
@@ -46,13 +48,15 @@ class _Gates:
         self.slots = asyncio.Semaphore(concurrency)
         self.requests = Rate(rpm) if rpm else None
         self.tokens = Rate(tpm) if tpm else None
+        self.closed_until = 0.0  # the endpoint asked everybody to wait
 
 
 class LimitedModel:
     """Lets ``concurrency`` calls run at once, ``rpm`` requests and ``tpm`` tokens start per minute.
 
     Waiting never blocks the event loop. Prompt tokens are estimated before the call; those of the answer
-    are charged after it, and slow down the calls that follow. Each event loop has its own counters.
+    are charged after it, and slow down the calls that follow. When the endpoint asks one call to wait
+    (``Retry-After``), no other begins until then. Each event loop has its own counters.
     """
 
     def __init__(
@@ -98,4 +102,11 @@ class LimitedModel:
                 await gates.requests.take()
             if gates.tokens:
                 await gates.tokens.take(prompt_tokens(request))
-            yield gates
+            while (left := gates.closed_until - loop.time()) > 0:
+                await asyncio.sleep(left)
+            try:
+                yield gates
+            except LLMError as error:
+                if error.retry_after and error.retry_after <= _LONGEST_PAUSE_SECONDS:
+                    gates.closed_until = max(gates.closed_until, loop.time() + error.retry_after)
+                raise

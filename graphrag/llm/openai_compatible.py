@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from graphrag.errors import ConfigError, LLMError
 from graphrag.llm.base import ChatRequest, ChatResponse, Message, Usage
-from graphrag.llm.structured import ask_validated, schema_instruction, strict_schema
+from graphrag.llm.structured import schema_instruction, strict_schema
 from graphrag.llm.usage import prompt_tokens
 from graphrag.settings import LLMSettings
 from graphrag.tokens import approximate_tokens
@@ -26,9 +27,10 @@ class OpenAICompatible:
     """Asks an endpoint: OpenAI, vLLM, SGLang, llama.cpp, Ollama, or a gateway.
 
     One client per event loop; :meth:`aclose` closes that of the running loop and belongs before its
-    end. The SDK repeats failed calls (``max_retries``, exponential, Retry-After honoured), nothing
-    else does. Answers with a schema are asked for as ``json_schema`` or, with ``structured_output`` off,
-    in the prompt, and cost a second call when the first does not validate.
+    end. One request is one call: nothing is repeated or validated here, not by the SDK either
+    (:func:`graphrag.llm.make_chat_model` puts :class:`~graphrag.llm.retries.RetryingModel` and
+    :class:`~graphrag.llm.structured.ValidatedModel` around it). Answers with a schema are asked for
+    as ``json_schema`` or, with ``structured_output`` off, in the prompt.
     """
 
     def __init__(self, settings: LLMSettings) -> None:
@@ -40,10 +42,25 @@ class OpenAICompatible:
         self.model_id = f"{settings.model}@{settings.base_url or 'openai'}"
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
-        """Answer one request; one call, two where an answer with a schema needs repair."""
-        if request.output is not None and not self._settings.structured_output:
-            request = replace(request, messages=_with_schema(request))
-        return await ask_validated(request, self._ask)
+        """Answer one request: one call (one more each time a parameter is refused for good)."""
+        answer = await self._create(request, stream=False)
+        choices = getattr(answer, "choices", None)
+        if not choices:
+            raise LLMError(f"{self._where()} answered without a choice.", retryable=True, answered=True)
+        message = choices[0].message
+        if getattr(message, "refusal", None):
+            raise LLMError(f"The model refused to answer: {message.refusal}", answered=True)
+        text = message.content or ""
+        finish = "length" if choices[0].finish_reason == "length" else "stop"
+        if not text and finish == "stop":
+            raise LLMError(f"{self._where()} gave an empty answer.", retryable=True, answered=True)
+        counted = getattr(answer, "usage", None)
+        usage = Usage(
+            calls=1,
+            prompt_tokens=getattr(counted, "prompt_tokens", None) or prompt_tokens(request),
+            completion_tokens=getattr(counted, "completion_tokens", None) or approximate_tokens(text),
+        )
+        return ChatResponse(text=text, usage=usage, finish_reason=finish)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
         """Yield the answer's text as the endpoint sends it."""
@@ -64,26 +81,6 @@ class OpenAICompatible:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
-
-    async def _ask(self, request: ChatRequest) -> ChatResponse:
-        answer = await self._create(request, stream=False)
-        choices = getattr(answer, "choices", None)
-        if not choices:
-            raise LLMError(f"{self._where()} answered without a choice.", retryable=True)
-        message = choices[0].message
-        if getattr(message, "refusal", None):
-            raise LLMError(f"The model refused to answer: {message.refusal}")
-        text = message.content or ""
-        finish = "length" if choices[0].finish_reason == "length" else "stop"
-        if not text and finish == "stop":
-            raise LLMError(f"{self._where()} gave an empty answer.", retryable=True)
-        counted = getattr(answer, "usage", None)
-        usage = Usage(
-            calls=1,
-            prompt_tokens=getattr(counted, "prompt_tokens", None) or prompt_tokens(request),
-            completion_tokens=getattr(counted, "completion_tokens", None) or approximate_tokens(text),
-        )
-        return ChatResponse(text=text, usage=usage, finish_reason=finish)
 
     async def _create(self, request: ChatRequest, *, stream: bool) -> Any:
         import openai
@@ -106,7 +103,7 @@ class OpenAICompatible:
         limit = "max_tokens" if self._settings.base_url else "max_completion_tokens"
         arguments: dict[str, Any] = {
             "model": self._settings.model,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "messages": [{"role": m.role, "content": m.content} for m in self._messages(request)],
             "temperature": request.temperature,
             "seed": request.seed,
             limit: request.max_tokens,
@@ -123,6 +120,12 @@ class OpenAICompatible:
                 },
             }
         return arguments
+
+    def _messages(self, request: ChatRequest) -> tuple[Message, ...]:
+        if request.output is None or self._settings.structured_output:
+            return request.messages
+        *before, last = request.messages
+        return (*before, Message(last.role, f"{last.content}\n\n{schema_instruction(request.output)}"))
 
     def _client(self) -> AsyncOpenAI:
         loop = asyncio.get_running_loop()
@@ -144,7 +147,7 @@ def _new_client(settings: LLMSettings) -> AsyncOpenAI:
         return openai.AsyncOpenAI(
             api_key=key,
             base_url=settings.base_url,
-            max_retries=settings.max_retries,
+            max_retries=0,  # RetryingModel repeats: two layers would multiply
             timeout=settings.timeout,
         )
     except openai.OpenAIError as error:
@@ -152,12 +155,6 @@ def _new_client(settings: LLMSettings) -> AsyncOpenAI:
             f"The endpoint cannot be used: {error}",
             hint="Put llm.api_key: ${GRAPHRAG_API_KEY} into settings.yaml and the key into .env.",
         ) from error
-
-
-def _with_schema(request: ChatRequest) -> tuple[Message, ...]:
-    assert request.output is not None
-    *before, last = request.messages
-    return (*before, Message(last.role, f"{last.content}\n\n{schema_instruction(request.output)}"))
 
 
 def explain(error: Exception, settings: LLMSettings) -> LLMError:
@@ -198,4 +195,20 @@ def explain(error: Exception, settings: LLMSettings) -> LLMError:
         f"{where} answered {status}: {said}.",
         hint=hints.get(status),
         retryable=(status in (408, 409, 429) and not quota) or status >= 500,
+        retry_after=retry_after(error.response.headers),
     )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer's headers ask to wait: given in ms, in seconds, or as a date."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) / unit)
+        except (KeyError, ValueError):
+            continue
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    now = datetime.now(until.tzinfo or UTC)
+    return max(0.0, (until.replace(tzinfo=now.tzinfo) - now).total_seconds())

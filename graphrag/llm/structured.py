@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from graphrag.errors import StructuredOutputError
-from graphrag.llm.base import ChatRequest, ChatResponse, Message
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, aclose
 
 Ask = Callable[[ChatRequest], Awaitable[ChatResponse]]
 
@@ -128,7 +128,38 @@ async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
             again = replace(request, messages=turns)
     second = await ask(again)
     second = replace(second, usage=response.usage + second.usage)
-    return _validated(second, again)
+    try:
+        return _validated(second, again)
+    except StructuredOutputError as error:
+        error.usage = second.usage
+        raise
+
+
+class ValidatedModel:
+    """Validates what ``model`` answers to requests with an ``output`` (:func:`ask_validated`).
+
+    Stands outside of retries and limits, so that a repair is held to them like any other call.
+    """
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    @property
+    def model_id(self) -> str:
+        """Name of model and weights."""
+        return self._model.model_id
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        """Answer one request; one call, two where an answer with a schema needs repair."""
+        return await ask_validated(request, self._model.complete)
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[str]:
+        """Yield the answer's pieces."""
+        return self._model.stream(request)
+
+    async def aclose(self) -> None:
+        """Close the model behind."""
+        await aclose(self._model)
 
 
 def _validated(response: ChatResponse, request: ChatRequest) -> ChatResponse:

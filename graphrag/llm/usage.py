@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator
 
-from graphrag.errors import StructuredOutputError
+from graphrag.errors import LLMError, StructuredOutputError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose
 from graphrag.tokens import approximate_tokens
 
@@ -44,7 +44,7 @@ class UsageLog:
 class MeteredModel:
     """Writes the usage of every call into a :class:`UsageLog`.
 
-    A stream, and an answer that could not be used, are counted by estimate, for they come without a count.
+    A stream is counted by estimate, and so is an answer of no use where its count was lost.
     """
 
     def __init__(self, model: ChatModel, log: UsageLog) -> None:
@@ -61,7 +61,14 @@ class MeteredModel:
         try:
             response = await self._model.complete(request)
         except StructuredOutputError as error:
-            self._estimate(request, error.text)
+            if isinstance(error.usage, Usage):
+                self._log.add(request.task, self.model_id, error.usage)
+            else:
+                self._estimate(request, error.text)
+            raise
+        except LLMError as error:
+            if error.answered:
+                self._estimate(request, "")
             raise
         self._log.add(request.task, self.model_id, response.usage)
         return response

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from graphrag.errors import ConfigError, LLMError, StructuredOutputError
-from graphrag.llm import ChatRequest
+from graphrag.llm import ChatModel, ChatRequest, aclose, make_chat_model
 from graphrag.llm.openai_compatible import OpenAICompatible
 from graphrag.settings import LLMSettings
 from tests.openai_server import Fault, OpenAIServer
@@ -29,14 +29,14 @@ def server() -> Iterator[OpenAIServer]:
         yield running
 
 
-def use(server: OpenAIServer, work: Callable[[OpenAICompatible], Awaitable[T]], **settings: Any) -> T:
+def use(server: OpenAIServer, work: Callable[[ChatModel], Awaitable[T]], **settings: Any) -> T:
     async def run() -> T:
         values = {"provider": "openai", "model": "m", "base_url": server.base_url, "max_retries": 0}
-        model = OpenAICompatible(LLMSettings(**{**values, **settings}))
+        model = make_chat_model(LLMSettings(**{**values, **settings}))
         try:
             return await work(model)
         finally:
-            await model.aclose()
+            await aclose(model)
 
     return asyncio.run(run())
 
@@ -113,7 +113,7 @@ def test_a_cut_answer_is_asked_for_once_more_with_twice_the_room(server: OpenAIS
 def test_streams(server: OpenAIServer) -> None:
     server.answer = lambda body: "Nansen crossed Greenland – 1888."
 
-    async def collect(model: OpenAICompatible) -> list[str]:
+    async def collect(model: ChatModel) -> list[str]:
         return [piece async for piece in model.stream(ask())]
 
     pieces = use(server, collect)
@@ -163,7 +163,7 @@ def test_a_refused_parameter_is_left_out_from_then_on(server: OpenAIServer) -> N
 
     server.answer = answer
 
-    async def twice(model: OpenAICompatible) -> list[str]:
+    async def twice(model: ChatModel) -> list[str]:
         return [(await model.complete(ask())).text, (await model.complete(ask())).text]
 
     assert use(server, twice) == ["fine", "fine"]
