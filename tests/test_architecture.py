@@ -35,6 +35,10 @@ HEAVY = {
 }  # fmt: skip
 
 
+# Modules that define classes of heavy libraries, so import them at the top; nobody may import these modules there.
+LATE = ("graphrag.tune.loop", "graphrag.llm.adapters")
+
+
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -71,10 +75,13 @@ def test_imports_point_to_lower_layers(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_inside_functions(path: Path) -> None:
+    if ".".join(("graphrag", *path.relative_to(PACKAGE).with_suffix("").parts)).startswith(LATE):
+        return
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
         for name in imported(ast.Module([node], [])) if isinstance(node, ast.Import | ast.ImportFrom) else []:
             assert name.split(".")[0] not in HEAVY, f"{path.name} imports {name} at the top"
+            assert not name.startswith(LATE), f"{path.name} imports {name} at the top"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -69,6 +69,22 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "graphrag"
 
 
+def embedded_folder() -> Path:
+    """Return the folder of the embedded model in transformers' format, made at the first call.
+
+    Raises:
+        ConfigError: the package is not installed, or the user's cache folder cannot be written.
+    """
+    gguf = embedded_gguf()
+    converted = cache_folder() / "models" / f"{NAME}-{weights_hash(gguf)}"
+    if not (converted / "config.json").is_file() and not _convert(gguf, converted):
+        raise ConfigError(
+            f"The embedded model could not be unpacked to {converted}.",
+            hint="Set XDG_CACHE_HOME to a folder that can be written and has 270 MB free.",
+        )
+    return converted
+
+
 def load_gguf(gguf: Path, converted: Path, *, adapter: str | None = None) -> Generator:
     """Load ``gguf``, through its converted copy if there is one; make the copy where that can be written.
 

@@ -71,11 +71,7 @@ class Generator:
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """Return the tokens of a conversation as the model's template writes it."""
-        turns = [{"role": role, "content": content} for role, content in messages]
-        if self.tokenizer.chat_template is None:
-            text = "\n\n".join(content for _, content in messages) + "\n"
-            return list(self.tokenizer(text)["input_ids"])
-        return list(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"])
+        return chat_tokens(self.tokenizer, messages)
 
     def run(self, batch: Sequence[Generation]) -> None:
         """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers of one width.
@@ -176,6 +172,15 @@ class Generator:
         if matcher.is_error():
             raise LLMError(f"The grammar of the answer cannot be used: {matcher.get_error()}")
         return matcher
+
+
+def chat_tokens(tokenizer: Any, messages: Sequence[tuple[str, str]]) -> list[int]:
+    """Return the tokens of a conversation, ready for the answer; tuning and use share this one writing."""
+    if tokenizer.chat_template is None:
+        text = "\n\n".join(content for _, content in messages) + "\n"
+        return list(tokenizer(text)["input_ids"])
+    turns = [{"role": role, "content": content} for role, content in messages]
+    return list(tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"])
 
 
 class _Rows:
@@ -333,7 +338,7 @@ def load_generator(
     dtype = dtype or default_dtype()
     options: dict[str, Any] = {"dtype": dtype}
     if load_in_4bit:
-        options["quantization_config"] = _four_bit(dtype)
+        options["quantization_config"] = four_bit(dtype)
     with quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
@@ -381,7 +386,8 @@ class quiet_transformers:  # noqa: N801 - used like a function
             logging.enable_progress_bar()
 
 
-def _four_bit(dtype: torch.dtype) -> Any:
+def four_bit(dtype: torch.dtype) -> Any:
+    """Return the settings of NF4 weights with double quantisation that compute in ``dtype``."""
     from importlib.util import find_spec
 
     if find_spec("bitsandbytes") is None:

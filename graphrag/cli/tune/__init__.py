@@ -6,10 +6,12 @@ from types import ModuleType
 
 import typer
 
+from graphrag.cli.tune import extractor
+
 group = typer.Typer(
     name="tune", help="Tune the small models: extractor, planner, retriever, reranker.", no_args_is_help=True
 )
-COMMANDS: tuple[ModuleType, ...] = ()
+COMMANDS: tuple[ModuleType, ...] = (extractor,)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,176 @@
+"""A run learns from completions, scores, resumes to the same weights, and explains itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from graphrag.errors import ConfigError, InputError
+from graphrag.tune.base import choose_path, count_parameters, load_base
+from graphrag.tune.card import DataSource
+from graphrag.tune.examples import (
+    IGNORED,
+    Example,
+    Pair,
+    bucket,
+    encode_pairs,
+    pack,
+    packed_row,
+    padded_rows,
+    read_pairs,
+)
+from graphrag.tune.methods import get_method
+from graphrag.tune.trainer import TuneOptions, TuneResult, tune
+
+QUICK = {"row_tokens": 96, "rows_per_step": 2, "max_steps": 6, "bits": 32, "warmup": 0.0}
+
+
+def test_only_completions_are_learnt_and_prompts_are_those_of_generation(tiny: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    (example,) = encode_pairs(tokenizer, [("ab", "cd")], max_tokens=99).examples
+    text = tokenizer.decode(example.tokens)
+    assert text == "<|im_start|>user\nab<|im_end|>\n<|im_start|>assistant\ncd<|im_end|>"
+    row = packed_row([[example]])
+    learnt = row["labels"][row["labels"] != IGNORED]
+    assert tokenizer.decode(learnt) == "cd<|im_end|>"
+    assert torch.equal(padded_rows([[example]])["labels"], row["labels"])
+
+
+def test_too_long_is_left_out_never_cut(tiny: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    encoded = encode_pairs(tokenizer, [("ab", "cd"), ("ab", "x" * 99)], max_tokens=60)
+    assert (len(encoded.examples), encoded.too_long) == (1, 1)
+    with pytest.raises(ConfigError, match="all 1 are longer"):
+        encode_pairs(tokenizer, [("ab", "x" * 99)], max_tokens=60)
+
+
+def test_rows_hold_every_example_once_and_nothing_more_than_fits() -> None:
+    examples = [Example(tuple(range(n)), 1) for n in (7, 3, 5, 5, 2, 9, 1, 12)]
+    for grouped, size in ((pack, lambda row: sum(len(e.tokens) for e in row)),
+                          (bucket, lambda row: len(row) * max(len(e.tokens) for e in row))):  # fmt: skip
+        rows = grouped(examples, 10)
+        assert sorted(len(e.tokens) for row in rows for e in row) == [1, 2, 3, 5, 5, 7, 9, 12]
+        assert all(size(row) <= 10 or len(row) == 1 for row in rows)
+    assert len(pack(examples, 10)) == 5  # 12 | 9+1 | 7+3 | 5+5 | 2: no row could be saved
+
+
+def test_packed_examples_do_not_see_each_other(tiny: Path, pairs: list[Pair]) -> None:
+    model, tokenizer = load_base(str(tiny), choose_path(get_method("lora"), bits=32))
+    examples = encode_pairs(tokenizer, pairs[:3], max_tokens=99).examples
+    row = packed_row([examples])
+    together = model(input_ids=row["input_ids"], position_ids=row["position_ids"]).logits[0]
+    alone = torch.cat([model(input_ids=torch.tensor([e.tokens])).logits[0] for e in examples])
+    assert torch.allclose(together, alone, atol=1e-4)
+
+
+def run(tiny: Path, pairs: list[Pair], out: Path, **options: Any) -> TuneResult:
+    return tune(str(tiny), pairs, out, dev=pairs[:4], options=TuneOptions(**{**QUICK, **options}))
+
+
+def test_a_run_explains_itself(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    source = DataSource("reversed words", "none needed", 16, "b2:0")
+    options = TuneOptions(**QUICK, settings={"rank": 4}, store="float16")
+    result = tune(str(tiny), pairs, tmp_path / "a", dev=pairs[:4], options=options, data=[source])
+    losses = [entry["eval_loss"] for entry in result.history if "eval_loss" in entry]
+    assert losses[-1] < losses[0]
+    assert result.scores["loss"] == min(losses)
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "curve.png", "run.json", "tune.json",
+    ]  # fmt: skip
+    card = (tmp_path / "a" / "README.md").read_text(encoding="utf-8")
+    assert "reversed words" in card
+    assert json.loads((tmp_path / "a" / "tune.json").read_text())["base"]["hash"] in card
+    assert {t.dtype for t in load_file(tmp_path / "a" / "adapter_model.safetensors").values()} == {
+        torch.float16
+    }
+    # Called again, it is returned; with other settings it is refused.
+    assert tune(str(tiny), pairs, tmp_path / "a", dev=pairs[:4], options=options) == result
+    with pytest.raises(ConfigError, match="--restart"):
+        run(tiny, pairs, tmp_path / "a", seed=1)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_ends_with_the_same_weights(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"settings": {"dropout": 0.1}, "save_every": 2, "evaluate_every": 3}
+
+    def evaluate(kill: bool) -> Any:
+        calls = []
+
+        def scores(model: Any, tokenizer: Any) -> dict[str, float]:
+            calls.append(1)
+            if kill and len(calls) == 1:
+                raise KilledError
+            # Generation switches this on for speed, and draws random numbers: neither may reach training.
+            model.get_output_embeddings().weight.requires_grad_(True)
+            torch.rand(3)
+            return {"f1": float(len(calls))}
+
+        return scores
+
+    options = TuneOptions(**QUICK, **settings, metric="f1")
+    whole = tune(
+        str(tiny), pairs, tmp_path / "whole", options=options, evaluate=evaluate(False), dev=pairs[:4]
+    )
+    with pytest.raises(KilledError):
+        tune(str(tiny), pairs, tmp_path / "cut", options=options, evaluate=evaluate(True), dev=pairs[:4])
+    assert (tmp_path / "cut" / "checkpoints" / "checkpoint-2").is_dir()
+    cut = tune(str(tiny), pairs, tmp_path / "cut", options=options, evaluate=evaluate(False), dev=pairs[:4])
+    first, second = (load_file(r.folder / "adapter_model.safetensors") for r in (whole, cut))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert cut.scores.keys() == whole.scores.keys() >= {"f1", "loss"}
+    assert whole.best_step == 6
+
+
+def test_stops_early_and_keeps_the_best(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    values = iter([0.5, 0.9, 0.2, 0.1, 0.0, 0.0])
+    options = TuneOptions(**QUICK, evaluate_every=1, metric="f1", patience=2)
+    result = tune(str(tiny), pairs, tmp_path / "a", options=options, evaluate=lambda *_: {"f1": next(values)})
+    assert (result.best_step, result.steps, result.scores["f1"]) == (2, 4, 0.9)
+
+
+def test_full_tuning_writes_a_model_that_loads(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    result = run(tiny, pairs, tmp_path / "a", method="full", learning_rate=3e-3)
+    assert result.trainable_parameters == result.total_parameters
+    model = AutoModelForCausalLM.from_pretrained(result.folder)
+    base, _ = load_base(str(tiny), choose_path(get_method("full")))
+    assert count_parameters(model).total == result.total_parameters
+    assert not torch.equal(model.model.layers[0].mlp.up_proj.weight, base.model.layers[0].mlp.up_proj.weight)
+
+
+def test_what_cannot_be_is_refused(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="lora"):
+        run(tiny, pairs, tmp_path / "a", method="lara")
+    with pytest.raises(ConfigError, match="no option 'rang'"):
+        run(tiny, pairs, tmp_path / "b", settings={"rang": 3})
+    with pytest.raises(ConfigError, match="cannot be trained"):
+        choose_path(get_method("full"), bits=4)
+    with pytest.raises(ConfigError, match="not empty"):
+        (tmp_path / "c").mkdir()
+        (tmp_path / "c" / "mine.txt").write_text("x")
+        run(tiny, pairs, tmp_path / "c")
+
+
+def test_data_sets_are_read_with_line_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    lines = [{"id": "1", "prompt": "p", "completion": "c", "meta": {}}, {"prompt": turns, "completion": "d"}]
+    file.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    assert read_pairs(file) == [("p", "c"), ([("system", "s"), ("user", "u")], "d")]
+    file.write_text(json.dumps(lines[0]) + '\n{"prompt": "p"}\n', encoding="utf-8")
+    with pytest.raises(InputError, match="line 2"):
+        read_pairs(file)
