@@ -14,7 +14,8 @@ Every method that waits for a model has an ``a…`` twin for use inside a runnin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,14 @@ from graphrag.store.layout import Layout
 
 if TYPE_CHECKING:
     from graphrag.embed.base import Embedder
+    from graphrag.evaluate.questions import Split
     from graphrag.indexing.progress import Progress
     from graphrag.indexing.report import RunReport
     from graphrag.indexing.stage import Estimate
     from graphrag.llm.base import ChatModel
     from graphrag.query.engine import QueryEngine
     from graphrag.query.result import QueryResult
+    from graphrag.retrieve import Retriever, RetrieverSources
     from graphrag.store.index import Index
 
 
@@ -180,6 +183,45 @@ class GraphRAG:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def retriever(self, name: str | None = None, *, kind: str = "text_units") -> Retriever:
+        """Return the retriever ``name`` (that of the settings when not given) over the rows of ``kind``.
+
+        ``retriever.search(question, k)`` gives (row id, score), best first. Kinds: ``text_units``,
+        ``entities``, ``relationships``, ``covariates`` (claims), ``community_reports``.
+        """
+        from graphrag.retrieve import default_retriever, make_retriever
+
+        sources = self._retriever_sources(kind)
+        return default_retriever(sources) if name is None else make_retriever(name, sources)
+
+    def evaluate_retrieval(
+        self,
+        questions: Path | str,
+        *,
+        retrievers: Sequence[str] = ("bm25", "dense", "hybrid", "rerank", "graph"),
+        split: Split = "test",
+        limit: int | None = None,
+        started: Callable[[str, int], None] = lambda _name, _total: None,
+        advance: Callable[[], None] = lambda: None,
+    ) -> list[dict[str, Any]]:
+        """Measure ``retrievers`` on a question file with gold passages; return one row for each.
+
+        BM25 and dense are always among them. ``split`` is the half of the questions that is asked:
+        ``test`` is the one that tuning and optimising leave alone. No LLM call, unless a reranker is one.
+        """
+        from graphrag.evaluate.questions import PassageIds, read_questions
+        from graphrag.evaluate.retrieval import BASELINES, evaluate_retrieval
+        from graphrag.retrieve import make_retriever
+
+        asked = read_questions(Path(questions), split=split, limit=limit)
+        sources = self._retriever_sources("text_units")
+        makers = {
+            name: partial(make_retriever, name, sources) for name in dict.fromkeys((*BASELINES, *retrievers))
+        }
+        passages = PassageIds.of(sources.index, asked)
+        rows, _ = evaluate_retrieval(makers, asked, passages, started=started, advance=advance)
+        return [{**row, "split": split} for row in rows]
+
     # -- looking -------------------------------------------------------------------------------
     def export(self, format: str, out: Path | str, **options: Any) -> Path | list[Path]:
         """Write the graph as ``graphml``, ``gexf``, ``neo4j``, ``jsonld``, ``parquet`` or ``html``.
@@ -217,6 +259,16 @@ class GraphRAG:
             StageContext(self.layout, settings, store, models, usage, progress or NoProgress()),
             models,
         )
+
+    def _retriever_sources(self, kind: str) -> RetrieverSources:
+        from graphrag.embed import make_embedder
+        from graphrag.retrieve import RetrieverSources
+
+        index = self.open_index()
+        embedder = self._embedder
+        if embedder is None and index.embedding_model is not None:
+            embedder = make_embedder(self.settings.embedding)
+        return RetrieverSources(index, self.settings.retrieval, embedder, self.settings.llm, kind)
 
     def _query_engine(self) -> QueryEngine:
         index = self.open_index()

@@ -219,6 +219,37 @@ class ReportSettings(_Section):
     )
 
 
+class RetrievalSettings(_Section):
+    """Finding passages for a question."""
+
+    retriever: str = Field(
+        "hybrid",
+        description="What `basic` and `local` find passages with: `bm25`, `dense`, `hybrid`, `rerank`.",
+    )
+    hybrid_of: tuple[str, ...] = Field(("bm25", "dense"), min_length=1, description="What `hybrid` fuses.")
+    fusion: Literal["rrf", "convex"] = Field(
+        "rrf", description="How `hybrid` fuses: by ranks, or by scores scaled to 0 to 1."
+    )
+    hybrid_weights: tuple[float, ...] = Field(
+        (), description="Weights of `hybrid`'s parts, in order; all 1 when empty."
+    )
+    rank_constant: int = Field(60, ge=0, description="Constant of reciprocal rank fusion.")
+    rerank_of: tuple[str, ...] = Field(
+        ("bm25", "dense"), min_length=1, description="What `rerank` takes its candidates from."
+    )
+    rerank_depth: int = Field(12, ge=1, description="Candidates from each of them.")
+    rerank_first_stage: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the first ranking beside the reranker's; 0: the reranker decides alone.",
+    )
+    reranker: str = Field(
+        "sentences",
+        description="`sentences` (the nearest sentence by the embedder), `lm` (likelihood of the question "
+        "under the local language model), or a cross-encoder: folder or hub name.",
+    )
+
+
 class QuerySettings(_Section):
     """Answering."""
 
@@ -259,6 +290,7 @@ class Settings(_Section):
     descriptions: DescriptionSettings = Field(default_factory=DescriptionSettings)
     communities: CommunitySettings = Field(default_factory=CommunitySettings)
     reports: ReportSettings = Field(default_factory=ReportSettings)
+    retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
     query: QuerySettings = Field(default_factory=QuerySettings)
 
     def resolved(self, method: str) -> str:

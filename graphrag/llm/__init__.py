@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from graphrag.errors import ConfigError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, Usage, aclose
 from graphrag.llm.budget import Budget, BudgetedModel
 from graphrag.llm.fake import FakeChatModel
@@ -12,6 +14,9 @@ from graphrag.llm.retries import RetryingModel
 from graphrag.llm.structured import ValidatedModel
 from graphrag.llm.usage import MeteredModel, UsageLog
 from graphrag.settings import LLMSettings
+
+if TYPE_CHECKING:
+    from graphrag.llm.local import TransformersModel
 
 __all__ = [
     "ChatModel",
@@ -23,6 +28,7 @@ __all__ = [
     "UsageLog",
     "aclose",
     "make_chat_model",
+    "make_likelihood_model",
 ]
 
 
@@ -59,11 +65,29 @@ def make_chat_model(
     return model if usage is None else MeteredModel(model, usage)
 
 
+def make_likelihood_model(settings: LLMSettings) -> TransformersModel:
+    """Return the local model that ``settings`` names, bare, for the likelihoods of given texts.
+
+    Raises:
+        ConfigError: the provider is an endpoint, which does not tell likelihoods.
+    """
+    if settings.provider == "openai":
+        raise ConfigError(
+            "Likelihoods need a local language model, and llm.provider is `openai`.",
+            hint="Set llm.provider to `embedded` or `local`, or name a cross-encoder in retrieval.reranker.",
+        )
+    return _local(settings)
+
+
 def _backend(settings: LLMSettings) -> ChatModel:
     if settings.provider == "openai":
         from graphrag.llm.openai_compatible import OpenAICompatible
 
         return OpenAICompatible(settings)
+    return _local(settings)
+
+
+def _local(settings: LLMSettings) -> TransformersModel:
     if settings.provider == "embedded":
         from graphrag.llm.embedded import embedded_model
 

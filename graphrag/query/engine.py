@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,8 @@ from graphrag.query.local import answer_local
 from graphrag.query.question import Question
 from graphrag.query.result import QueryResult
 from graphrag.query.selection import ReportTree
-from graphrag.retrieve.base import Retriever
-from graphrag.retrieve.bm25 import BM25Retriever
-from graphrag.retrieve.dense import DenseRetriever, check_embedder
-from graphrag.retrieve.hybrid import HybridRetriever
+from graphrag.retrieve import Retriever, RetrieverSources, default_retriever
+from graphrag.retrieve.dense import check_embedder
 from graphrag.settings import QuerySettings, Settings
 from graphrag.store.index import Index
 
@@ -124,12 +123,11 @@ class QueryEngine:
         """Close what :meth:`query` keeps open between questions; the engine can still be used."""
         self._background.close()
 
+    @cached_property
     def retriever(self) -> Retriever:
-        """Return what finds passages: words and vectors, or words alone where there are no vectors."""
-        lexical = BM25Retriever(self.index)
-        if self.embedder is None or "text_units" not in self.index.manifest["vector_kinds"]:
-            return lexical
-        return HybridRetriever((lexical, DenseRetriever(self.index, self.embedder)))
+        """Return what finds passages, by the settings; words alone where there are no vectors."""
+        sources = RetrieverSources(self.index, self.settings.retrieval, self.embedder, self.settings.llm)
+        return default_retriever(sources)
 
     def _question(self, text: str, method: str, overrides: dict[str, Any], *, stream: bool) -> Question:
         text = text.strip()
@@ -153,7 +151,7 @@ class QueryEngine:
             reports=self.reports,
             chat_model=chat_model,
             embedder=self.embedder,
-            retriever=self.retriever(),
+            retriever=self.retriever,
             root=self.root,
             stream=stream,
         )

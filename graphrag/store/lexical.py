@@ -54,18 +54,26 @@ class LexicalIndex:
 
 def write_lexical_index(folder: Path, kind: str, ids: Sequence[str], texts: Sequence[str]) -> None:
     """Write a BM25 index of ``texts`` (one per id) into ``folder``/``kind``.bm25."""
-    import bm25s
-
     path = folder / f"{kind}.bm25"
     path.mkdir()
+    built = build_lexical_index(ids, texts)
+    (path / "ids.json").write_text(json.dumps(list(ids)), encoding="utf-8")
+    (path / "terms.json").write_text(json.dumps(built._vocabulary, ensure_ascii=False), encoding="utf-8")
+    if built._bm25 is not None:
+        built._bm25.save(str(path / "model"))
+
+
+def build_lexical_index(ids: Sequence[str], texts: Sequence[str]) -> LexicalIndex:
+    """Index ``texts`` (one per id) in memory."""
+    import bm25s
+
     vocabulary: dict[str, int] = {}
     tokens = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms(text)] for text in texts]
-    (path / "ids.json").write_text(json.dumps(list(ids)), encoding="utf-8")
-    (path / "terms.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    if vocabulary:
-        model = bm25s.BM25()
-        model.index((tokens, vocabulary), show_progress=False)
-        model.save(str(path / "model"))
+    if not vocabulary:
+        return LexicalIndex((), {}, None)
+    model = bm25s.BM25()
+    model.index((tokens, vocabulary), show_progress=False)
+    return LexicalIndex(tuple(ids), vocabulary, model)
 
 
 def read_lexical_index(folder: Path, kind: str) -> LexicalIndex:

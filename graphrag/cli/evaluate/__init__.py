@@ -6,12 +6,14 @@ from types import ModuleType
 
 import typer
 
+from graphrag.cli.evaluate import retrieval
+
 group = typer.Typer(
     name="evaluate",
     help="Measure retrieval, answers, extraction and paths against gold data.",
     no_args_is_help=True,
 )
-COMMANDS: tuple[ModuleType, ...] = ()
+COMMANDS: tuple[ModuleType, ...] = (retrieval,)
 
 
 def register(app: typer.Typer) -> None:
