@@ -198,7 +198,7 @@ class GraphRAG:
         self,
         questions: Path | str,
         *,
-        retrievers: Sequence[str] = ("bm25", "dense", "hybrid", "rerank", "graph"),
+        retrievers: Sequence[str] = ("bm25", "dense", "hybrid", "rerank"),
         split: Split = "test",
         limit: int | None = None,
         started: Callable[[str, int], None] = lambda _name, _total: None,
