@@ -63,6 +63,7 @@ def _tenths(text: str) -> int:
     return sum(n * _pretoken_cost(piece) for piece, n in Counter(pieces).items())
 
 
+@lru_cache(maxsize=1 << 16)  # a corpus repeats its words
 def _pretoken_cost(piece: str) -> int:
     last = piece[-1]
     if last.isspace() and not piece.strip():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from graphrag.embed.base import Vectors
 from graphrag.errors import EmbeddingError
@@ -69,20 +71,25 @@ class OpenAICompatibleEmbedder:
 
         client = self._opened()
         try:
-            answer = client.embeddings.create(
-                model=self._settings.model,
-                input=[text if text.strip() else "." for text in texts],
-                encoding_format="float",
+            answer = client.post(
+                "/embeddings",
+                cast_to=object,  # plain data: the SDK's models would walk through every number
+                body={
+                    "model": self._settings.model,
+                    "input": [text if text.strip() else "." for text in texts],
+                    "encoding_format": "base64",
+                },
+                options={"security": {"bearer_auth": True}},
             )
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, ValueError) as error:  # ValueError: a 200 whose body is not JSON
             raise _explained(error, self._settings) from error
-        return self._checked(answer.data, len(texts))
+        return self._checked(answer, len(texts))
 
-    def _checked(self, data: Sequence[object], expected: int) -> Vectors:
+    def _checked(self, answer: Any, expected: int) -> Vectors:
         try:
-            items = sorted(data, key=lambda item: item.index)  # type: ignore[attr-defined]
-            rows = np.asarray([item.embedding for item in items], dtype=np.float32)  # type: ignore[attr-defined]
-        except (TypeError, ValueError, AttributeError) as error:
+            items = sorted(answer["data"], key=lambda item: int(item["index"]))
+            rows = np.asarray([_vector(item["embedding"]) for item in items], dtype=np.float32)
+        except (TypeError, ValueError, KeyError) as error:
             raise EmbeddingError(f"The endpoint's vectors cannot be read: {error}.") from error
         if rows.ndim != 2 or len(rows) != expected or not rows.shape[1] or not np.isfinite(rows).all():
             raise EmbeddingError(
@@ -116,6 +123,13 @@ class OpenAICompatibleEmbedder:
                 except OpenAIError as error:
                     raise _explained(error, self._settings) from error
             return self._client
+
+
+def _vector(encoded: str | Sequence[float]) -> npt.NDArray[np.float32] | Sequence[float]:
+    """Decode one vector; servers that do not know base64 answer with numbers."""
+    if isinstance(encoded, str):
+        return np.frombuffer(base64.b64decode(encoded, validate=True), dtype="<f4")
+    return encoded
 
 
 def _explained(error: Exception, settings: EmbeddingSettings) -> EmbeddingError:

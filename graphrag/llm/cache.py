@@ -14,7 +14,7 @@ from typing import TypeVar
 from graphrag.errors import StoreError, StructuredOutputError
 from graphrag.hashing import content_hash
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose
-from graphrag.llm.structured import parse_output
+from graphrag.llm.structured import parse_output, strict_schema
 from graphrag.llm.usage import prompt_tokens
 from graphrag.tokens import approximate_tokens
 
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS answers (
 
 def request_key(request: ChatRequest, model_id: str) -> str:
     """Hash everything that the answer depends on; the task's name is not part of it."""
-    schema = None if request.output is None else request.output.model_json_schema()
+    schema = None if request.output is None else strict_schema(request.output)
     return content_hash(
         model_id,
         [[message.role, message.content] for message in request.messages],

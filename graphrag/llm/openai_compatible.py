@@ -44,21 +44,25 @@ class OpenAICompatible:
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Answer one request: one call (one more each time a parameter is refused for good)."""
         answer = await self._create(request, stream=False)
-        choices = getattr(answer, "choices", None)
-        if not choices:
-            raise LLMError(f"{self._where()} answered without a choice.", retryable=True, answered=True)
-        message = choices[0].message
-        if getattr(message, "refusal", None):
-            raise LLMError(f"The model refused to answer: {message.refusal}", answered=True)
-        text = message.content or ""
-        finish = "length" if choices[0].finish_reason == "length" else "stop"
-        if not text and finish == "stop":
+        try:
+            choice = answer["choices"][0]
+            message = choice["message"]
+            refusal, text = message.get("refusal"), message.get("content") or ""
+            finish = "length" if choice.get("finish_reason") == "length" else "stop"
+            counted = answer.get("usage") or {}
+            asked, answered = counted.get("prompt_tokens"), counted.get("completion_tokens")
+        except (TypeError, KeyError, IndexError, AttributeError):
+            raise LLMError(
+                f"{self._where()} answered without a choice.", retryable=True, answered=True
+            ) from None
+        if refusal:
+            raise LLMError(f"The model refused to answer: {refusal}", answered=True)
+        if not isinstance(text, str) or (not text and finish == "stop"):
             raise LLMError(f"{self._where()} gave an empty answer.", retryable=True, answered=True)
-        counted = getattr(answer, "usage", None)
         usage = Usage(
             calls=1,
-            prompt_tokens=getattr(counted, "prompt_tokens", None) or prompt_tokens(request),
-            completion_tokens=getattr(counted, "completion_tokens", None) or approximate_tokens(text),
+            prompt_tokens=asked or prompt_tokens(request),
+            completion_tokens=answered or approximate_tokens(text),
         )
         return ChatResponse(text=text, usage=usage, finish_reason=finish)
 
@@ -83,6 +87,11 @@ class OpenAICompatible:
             await client.close()
 
     async def _create(self, request: ChatRequest, *, stream: bool) -> Any:
+        """Post the request; return the answer as plain data, or the stream of its pieces.
+
+        The SDK's typed answers are not built: walking its models takes longer than everything else a
+        call costs here (2.7 against 1.8 ms of CPU).
+        """
         import openai
 
         client = self._client()
@@ -90,7 +99,14 @@ class OpenAICompatible:
         while True:
             kept = {key: value for key, value in arguments.items() if key not in self._refused}
             try:
-                return await client.chat.completions.create(stream=stream, **kept)
+                if stream:
+                    return await client.chat.completions.create(stream=True, **kept)
+                return await client.post(
+                    "/chat/completions",
+                    cast_to=object,
+                    body=kept,
+                    options={"security": {"bearer_auth": True}},
+                )
             except openai.BadRequestError as error:
                 if error.param not in _OPTIONAL & kept.keys():
                     raise explain(error, self._settings) from error
