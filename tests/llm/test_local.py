@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from graphrag.errors import ConfigError, LLMError, StructuredOutputError
 from graphrag.llm import ChatModel, ChatRequest
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Person(BaseModel):
-    name: str
+    name: str = Field(max_length=40)  # noise would go on past any limit
     kind: Literal["explorer", "ship"]
 
 
