@@ -134,6 +134,12 @@ def keep_trainable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
+def checkpoint_activations(model: Any) -> None:
+    """Have activations computed anew in the backward pass instead of kept."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Parameters of a prepared model."""

@@ -22,6 +22,7 @@ from graphrag.tune.base import (
     ComputePath,
     base_folder,
     base_identity,
+    checkpoint_activations,
     choose_path,
     count_parameters,
     load_base,
@@ -203,7 +204,7 @@ class _Run:
         model = self.method.prepare(model, self.options.settings)
         model.train()
         if self.options.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpoint_activations(model)
         counts = count_parameters(model)
         progress.done("reading the base model", time.perf_counter() - started, self.path.why)
         if self.path.device == "cuda":

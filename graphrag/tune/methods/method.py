@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from graphrag.errors import ConfigError
+from graphrag.llm.adapter import quiet_peft
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,7 @@ class Method:
         Raises:
             ConfigError: an option that the method does not have, or of another kind.
         """
-        with warnings.catch_warnings():
-            # peft still reads an attribute that transformers has renamed; nobody here can act on it.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        with quiet_peft():
             return self.build(model, self.settled(given))
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,84 @@
+"""Put a saved adapter on a model, and merge it where merging is defined."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from graphrag.errors import ConfigError, MissingExtraError
+
+_NOISE = (
+    "`is_gradient_checkpointing` is deprecated",  # peft reads an attribute that transformers renamed
+    "Model has `tie_word_embeddings=True`",  # an output layer trained alone is untied on purpose
+    "Input and output embeddings are no longer tied",
+)
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Silence the warnings of peft that nobody here can act on."""
+    with warnings.catch_warnings():
+        for beginning in _NOISE:
+            warnings.filterwarnings("ignore", beginning)
+        yield
+
+
+def load_adapter(model: Any, adapter: str) -> Any:
+    """Return ``model`` with the adapter in folder ``adapter`` on it, as peft's model.
+
+    Raises:
+        ConfigError: the folder holds no adapter, or one that does not fit the model.
+        MissingExtraError: peft is not installed.
+    """
+    if find_spec("peft") is None:
+        raise MissingExtraError("An adapter", "peft", "tune")
+    from peft import PeftModel
+
+    import graphrag.llm.adapters  # noqa: F401 - makes peft know our own kinds
+
+    if not (Path(adapter) / "adapter_config.json").is_file():
+        raise ConfigError(
+            f"{adapter!r} holds no adapter (no adapter_config.json).",
+            hint="llm.adapter is a folder that `graphrag tune` wrote, or any adapter of peft.",
+        )
+    try:
+        with quiet_peft():
+            return PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ConfigError(
+            f"The adapter {adapter!r} could not be loaded: {error}.",
+            hint="Was it trained on another base model? Its README.md names the one it needs.",
+        ) from error
+
+
+def can_merge(adapted: Any) -> bool:
+    """Tell whether an adapter is a change of weights and biases; bottlenecks and prefixes are not."""
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from graphrag.llm.adapters.bias import BiasLayer
+
+    if adapted.peft_config["default"].is_prompt_learning:
+        return False
+    layers = [module for module in adapted.modules() if isinstance(module, BaseTunerLayer)]
+    ours = [layer for layer in layers if type(layer).__module__.startswith("graphrag.")]
+    return all(isinstance(layer, LoraLayer | BiasLayer) for layer in ours)
+
+
+def merge(adapted: Any) -> Any:
+    """Return the plain model with the adapter in its weights; never call it on 4-bit ones.
+
+    A trained change is far smaller than the steps of a 4-bit grid: requantising erases it.
+    """
+    with quiet_peft():
+        merged = adapted.merge_and_unload()
+    config = merged.config
+    names = {name for name, _ in merged.named_parameters() if name.endswith("bias")}
+    for setting, where in (("attention_bias", "self_attn"), ("mlp_bias", "mlp")):
+        if hasattr(config, setting) and any(where in name for name in names):
+            setattr(config, setting, True)  # else a saved copy would be read back without its biases
+    return merged
