@@ -82,3 +82,56 @@ def merge(adapted: Any) -> Any:
         if hasattr(config, setting) and any(where in name for name in names):
             setattr(config, setting, True)  # else a saved copy would be read back without its biases
     return merged
+
+
+def attach(model: Any, adapter: str, *, four_bit: bool) -> tuple[Any, list[int]]:
+    """Return ``model`` ready to generate with an adapter, and the tokens that every prompt begins with.
+
+    A change of weights is merged, except into 4-bit ones. Other adapters stay as layers of the model.
+    A trained prompt becomes tokens beyond the vocabulary, whose embeddings are the trained ones.
+
+    Raises:
+        ConfigError: the adapter cannot be loaded, or cannot be served by this process.
+    """
+    adapted = load_adapter(model, adapter)
+    config = adapted.peft_config["default"]
+    if config.is_prompt_learning:
+        if config.peft_type.value != "PROMPT_TUNING":
+            raise ConfigError(
+                f"The adapter {adapter!r} is of kind {config.peft_type.value}: it lives in the cache of keys "
+                "and values, and is not served here.",
+                hint="Take another method for this architecture; graphrag tune extractor --list-methods",
+            )
+        rows = adapted.prompt_encoder["default"].embedding.weight.detach()
+        base = adapted.get_base_model()
+        return base, _extend_vocabulary(base, rows.to(base.dtype))
+    if can_merge(adapted) and not four_bit:
+        return merge(adapted), []
+    return adapted.get_base_model(), []
+
+
+def _extend_vocabulary(model: Any, rows: Any) -> list[int]:
+    """Let the input embeddings of ``model`` know further tokens with the embeddings ``rows``."""
+    import torch
+
+    embeddings = model.get_input_embeddings()
+    first = embeddings.num_embeddings
+
+    class Reaching(torch.nn.Module):  # type: ignore[misc]
+        """Input embeddings with further rows; the output layer keeps its size."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = embeddings
+
+        @property
+        def weight(self) -> Any:
+            return self.base.weight
+
+        def forward(self, ids: Any) -> Any:
+            beyond = ids >= first
+            known = self.base(ids.masked_fill(beyond, 0))
+            return known.masked_scatter(beyond[..., None], rows.to(known)[ids[beyond] - first])
+
+    model.set_input_embeddings(Reaching())
+    return list(range(first, first + len(rows)))

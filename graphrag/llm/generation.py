@@ -58,8 +58,9 @@ class Generation:
 class Generator:
     """A model with its tokenizer, in memory. Not thread-safe: one thread at a time."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, rows: int) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, rows: int, opening: Sequence[int] = ()) -> None:
         self.model = model
+        self.opening = list(opening)
         self.tokenizer = tokenizer
         self.rows = rows
         ends = model.generation_config.eos_token_id
@@ -70,8 +71,8 @@ class Generator:
         self._grammars: Any = None
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Return the tokens of a conversation as the model's template writes it."""
-        return chat_tokens(self.tokenizer, messages)
+        """Return the tokens of a conversation as the model's template writes it, after a trained prompt."""
+        return self.opening + chat_tokens(self.tokenizer, messages)
 
     def run(self, batch: Sequence[Generation]) -> None:
         """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers of one width.
@@ -325,7 +326,8 @@ def load_generator(
 ) -> Generator:
     """Load tokenizer, model and adapter from a folder or from the hub.
 
-    An adapter is merged into the weights, except into 4-bit ones (a merge is lost in their rounding).
+    An adapter is merged into the weights where that is defined, except into 4-bit ones (a merge is lost in
+    their rounding).
 
     Raises:
         ConfigError: it cannot be loaded.
@@ -339,6 +341,7 @@ def load_generator(
     options: dict[str, Any] = {"dtype": dtype}
     if load_in_4bit:
         options["quantization_config"] = four_bit(dtype)
+    opening: list[int] = []
     with quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
@@ -349,10 +352,12 @@ def load_generator(
                 hint="llm.model is a folder, or a name on the Hugging Face hub (needs the network once).",
             ) from error
         if adapter is not None:
-            model = _with_adapter(model, adapter, merge=not load_in_4bit)
+            from graphrag.llm.adapter import attach
+
+            model, opening = attach(model, adapter, four_bit=load_in_4bit)
     if on_gpu and not load_in_4bit:
         model = model.to("cuda")
-    return Generator(model.eval(), tokenizer, rows=rows or (32 if on_gpu else 8))
+    return Generator(model.eval(), tokenizer, rows=rows or (32 if on_gpu else 8), opening=opening)
 
 
 def default_dtype() -> torch.dtype:
@@ -400,18 +405,3 @@ def four_bit(dtype: torch.dtype) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-
-
-def _with_adapter(model: Any, adapter: str, *, merge: bool) -> Any:
-    try:
-        from peft import PeftModel
-    except ImportError:
-        raise MissingExtraError("An adapter", "peft", "tune") from None
-    try:
-        adapted = PeftModel.from_pretrained(model, adapter)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"The adapter {adapter!r} could not be loaded: {error}.",
-            hint="llm.adapter is a folder with adapter_config.json and adapter_model.safetensors.",
-        ) from error
-    return adapted.merge_and_unload() if merge else adapted

@@ -318,6 +318,10 @@ class _Run:
         for file in sorted(best.iterdir()):
             if file.name not in ("best.json", "training_args.bin", "README.md"):
                 shutil.copy(file, self.out / file.name)
+        if self.method.saves == "adapter":
+            from graphrag.llm.adapters.stack import flatten_folder
+
+            flatten_folder(self.out)
         if self.options.store == "float16":
             _to_half(self.out / "adapter_model.safetensors")
         return step

@@ -129,9 +129,30 @@ FORMULAS = {
 }
 TUNERS = sorted(name for name, method in METHODS.items() if method.saves == "adapter")
 # The papers begin these exactly at the frozen model (a zero factor), those nearly (small random factors).
-SAME = {"head", "bitfit", "pa-attn", "pa-ffn", "pa-attn-ffn", "scaled-pa", "lora", "lora-attn", "lora-ffn", "qlora"}
+SAME = {
+    "head",
+    "bitfit",
+    "pa-attn",
+    "pa-ffn",
+    "pa-attn-ffn",
+    "scaled-pa",
+    "lora",
+    "lora-attn",
+    "lora-ffn",
+    "qlora",
+}
 NEAR = {"houlsby": 0.01, "pfeiffer": 0.01, "llma-series": 0.05, "llma-parallel": 0.05}
-ON_ALL = ["bitfit", "houlsby", "pfeiffer", "pa-attn-ffn", "scaled-pa", "llma-series", "llma-parallel", "lora", "lora-attn"]
+ON_ALL = [
+    "bitfit",
+    "houlsby",
+    "pfeiffer",
+    "pa-attn-ffn",
+    "scaled-pa",
+    "llma-series",
+    "llma-parallel",
+    "lora",
+    "lora-attn",
+]
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
@@ -171,7 +192,10 @@ def test_reduces_the_loss_and_leaves_the_rest_alone(name: str, tmp_path: Path) -
         flatten_folder(tmp_path)
         flat = loaded(fresh("llama"), tmp_path).eval()
         assert torch.allclose(logits(flat), before, atol=1e-5)
-        assert sum(t.numel() for t in load_file(tmp_path / "adapter_model.safetensors").values()) == LAYERS * PREFIX
+        assert (
+            sum(t.numel() for t in load_file(tmp_path / "adapter_model.safetensors").values())
+            == LAYERS * PREFIX
+        )
     assert torch.equal(logits(again), logits(model))
     with model.disable_adapter():
         assert torch.equal(logits(model), logits(fresh("llama")))
@@ -183,7 +207,7 @@ def scrambled(model: Any) -> Any:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model
 
 
@@ -275,7 +299,9 @@ def test_a_prefix_equals_a_cache_that_was_read_before(name: str) -> None:
     cache = DynamicCache(config=plain.config)
     for number, layer in enumerate(model.get_base_model().model.layers):
         prefix = layer.self_attn.stack_prefix["default"]
-        keys, values = (p.detach().view(1, L, 2, KV // 2).transpose(1, 2) for p in (prefix.keys, prefix.values))
+        keys, values = (
+            p.detach().view(1, L, 2, KV // 2).transpose(1, 2) for p in (prefix.keys, prefix.values)
+        )
         cache.update(keys, values, number)
     positions = torch.arange(7)[None]
     with torch.no_grad():

@@ -20,9 +20,9 @@ ATTENTION = "graphrag_prefix"
 class Prefix(nn.Module):  # type: ignore[misc]
     """Keys and values of ``length`` positions, as they are or computed (Li & Liang 2021).
 
-    Without ``middle``: 2·length·size parameters, size being heads of keys times their width. With it, they
-    are W₂·tanh(W₁·E + b₁) + b₂ with one E (length × width) and one W₁ (width × middle) for all layers, which the first
-    layer's prefix holds; after training only their values matter (:func:`flatten`).
+    Without ``middle``: 2·length·size parameters, size being heads of keys times their width. With it,
+    they are W₂·tanh(W₁·E + b₁) + b₂ with one E (length × width) and one W₁ (width × middle) for all layers,
+    which the first layer's prefix holds; after training only their values matter (:func:`flatten`).
     """
 
     def __init__(self, length: int, size: int, middle: int, width: int, first: Prefix | None) -> None:

@@ -22,9 +22,9 @@ PEFT_TYPE = "GRAPHRAG_STACK"
 class StackConfig(PeftConfig):  # type: ignore[misc]
     """Parts of a tuner, as JSON keeps them.
 
-    Every part has ``kind`` and ``targets``, a regular expression of module paths. ``bottleneck``: ``side``, ``rank``,
-    ``activation``, ``scaling``, ``init``, ``bias``. ``prefix``: ``length``, ``size``, ``middle``.
-    ``lora``: ``rank``, ``alpha``. ``bias``: nothing else.
+    Every part has ``kind`` and ``targets``, a regular expression of module paths. ``bottleneck``:
+    ``side``, ``rank``, ``activation``, ``scaling``, ``init``, ``bias``. ``prefix``: ``length``,
+    ``size``, ``middle``. ``lora``: ``rank``, ``alpha``. ``bias``: nothing else.
     """
 
     parts: list[dict[str, Any]] = field(default_factory=list)

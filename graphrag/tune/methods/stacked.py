@@ -94,7 +94,7 @@ def _prefix_part(model: Any, options: Options) -> Part:
     if not place.interface:
         raise ConfigError(
             f"In {place.family} models attention cannot take a prefix beside another adapter.",
-            hint="transformers computes it outside its attention interface there; take prefix, lora or scaled-pa-ffn.",
+            hint="transformers computes it outside its interface there; take prefix, lora or scaled-pa.",
         )
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -145,7 +145,7 @@ def _mam(model: Any, options: Options) -> Any:
 
 
 def _bitfit(model: Any, options: Options) -> Any:
-    """Train every bias of the body; where blocks have none, as in a llama, biases of zero are added to them."""
+    """Train every bias of the body; blocks without any, as in a llama, get biases of zero first."""
     del options
     head = model.get_output_embeddings()
     biased = tuple(
