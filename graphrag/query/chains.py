@@ -18,9 +18,9 @@ from graphrag.query.extractive import (
     shortlist,
     word_coverage,
 )
-from graphrag.query.graph_view import GraphView
 from graphrag.query.named import Naming, spell
 from graphrag.query.relevance import Relevance, Scores
+from graphrag.retrieve.graph_view import GraphView
 
 _FIRST_COMPARED = 96  # sentences embedded before bridges are known
 _INTRODUCING = 8  # best sentences whose entities may lead on

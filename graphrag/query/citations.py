@@ -13,9 +13,9 @@ from graphrag.extract.citations import (
     remove_citations,
     strip_unknown,
 )
-from graphrag.query.graph_view import GraphView
 from graphrag.query.relevance import content_terms
 from graphrag.query.result import Citation
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.text.sentences import is_heading, sentence_spans
 
 TABLE_OF = {

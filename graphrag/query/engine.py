@@ -16,13 +16,13 @@ from graphrag.query.answer import no_model
 from graphrag.query.background import BackgroundLoop
 from graphrag.query.basic import answer_basic
 from graphrag.query.global_ import answer_global
-from graphrag.query.graph_view import GraphView
 from graphrag.query.local import answer_local
 from graphrag.query.question import Question
 from graphrag.query.result import QueryResult
 from graphrag.query.selection import ReportTree
 from graphrag.retrieve import Retriever, RetrieverSources, default_retriever
 from graphrag.retrieve.dense import check_embedder
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.settings import QuerySettings, Settings
 from graphrag.store.index import Index
 

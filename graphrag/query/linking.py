@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphrag.query.graph_view import GraphView
 from graphrag.query.relevance import Relevance
+from graphrag.retrieve.graph_view import GraphView
 
 _NAMED = 1.0
 _TIE_BREAK = 0.1  # among entities of one name, the one whose description fits the question comes first

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from graphrag.query.graph_view import GraphView
-from graphrag.query.relevance import FUNCTION_WORDS
-from graphrag.store.lexical import terms
+from graphrag.retrieve.graph_view import GraphView
+from graphrag.store.lexical import FUNCTION_WORDS, terms
 
 _SHORTEST_NAME = 3  # characters
 

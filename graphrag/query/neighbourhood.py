@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from graphrag.query.context import Row, Section
-from graphrag.query.graph_view import GraphView, Neighbours, Places
 from graphrag.query.linking import Link
 from graphrag.query.relevance import Relevance, Scores
 from graphrag.query.sections import (
@@ -20,6 +19,7 @@ from graphrag.query.sections import (
     reports_section,
     sources_section,
 )
+from graphrag.retrieve.graph_view import GraphView, Neighbours, Places
 
 _COMPARED = 400  # neighbours and units compared with the question by vector; the rest is cut by weight
 _MAX_CLAIMS = 30

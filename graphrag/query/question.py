@@ -14,11 +14,11 @@ from graphrag.query.answer import Account, Writer, no_model
 from graphrag.query.citations import CitationResolver
 from graphrag.query.context import Context
 from graphrag.query.extractive import COMPARED, Candidate, Chosen, choose, in_reading_order
-from graphrag.query.graph_view import GraphView
 from graphrag.query.relevance import Relevance
 from graphrag.query.result import NO_ANSWER, QueryResult
 from graphrag.query.selection import ReportTree
 from graphrag.retrieve.base import Retriever
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.settings import Settings
 from graphrag.tokens import approximate_tokens
 

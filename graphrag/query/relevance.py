@@ -11,18 +11,9 @@ import pyarrow as pa
 
 from graphrag.embed.base import Embedder, Vectors
 from graphrag.store.index import Index
-from graphrag.store.lexical import terms
+from graphrag.store.lexical import FUNCTION_WORDS, terms
 
 Scores = npt.NDArray[np.float64]
-
-# Words that say how a question is put, not what it is about.
-_FUNCTION_WORDS_TEXT = """
-a about after all also am an and any are as at be been before but by can could did do does for from
-had has have he her hers him his how i if in into is it its many me more most much my no not of on
-or our out she so some such tell than that the their them then there these they this those to up us
-was we were what when where which who whom whose why will with would you your
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 
 
 def content_terms(text: str) -> frozenset[str]:

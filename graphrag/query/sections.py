@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from graphrag.extract.citations import remove_citations
 from graphrag.query.context import Row, Section
-from graphrag.query.graph_view import Places
 from graphrag.query.relevance import Scores
+from graphrag.retrieve.graph_view import Places
 from graphrag.store.index import Index
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from graphrag.errors import QueryError
-from graphrag.query.graph_view import Places
-from graphrag.query.relevance import FUNCTION_WORDS, Relevance, Scores
+from graphrag.query.relevance import Relevance, Scores
+from graphrag.retrieve.graph_view import Places
 from graphrag.store.index import Index
-from graphrag.store.lexical import terms
+from graphrag.store.lexical import FUNCTION_WORDS, terms
 
 Rate = Callable[[list[int]], Awaitable[dict[int, float]]]
 

@@ -17,9 +17,9 @@ from graphrag.query.extractive import (
     question_words,
     word_coverage,
 )
-from graphrag.query.graph_view import GraphView, Places, lookup
 from graphrag.query.named import Naming
 from graphrag.query.relevance import Relevance, Scores
+from graphrag.retrieve.graph_view import GraphView, Places, lookup
 
 COMPARED = 180  # sentences embedded per question
 _UNITS_READ = 24

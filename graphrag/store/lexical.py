@@ -17,6 +17,16 @@ _WORD = re.compile(r"[^\W_]+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
+# Words that say how a question is put, not what it is about.
+_FUNCTION_WORDS_TEXT = """
+a about after all also am an and any are as at be been before but by can could did do does for from
+had has have he her hers him his how i if in into is it its many me more most much my no not of on
+or our out she so some such tell than that the their them then there these they this those to up us
+was we were what when where which who whom whose why will with would you your
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
+
+
 def terms(text: str) -> list[str]:
     """Cut ``text`` into search terms: lower-case words; CJK and Hangul runs into pairs of letters.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphrag.embed.fake import FakeEmbedder
-from graphrag.query.graph_view import GraphView
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.store.index import Index
 from tests.query.small_index import build_index
 

@@ -12,8 +12,8 @@ from graphrag.query.chains import ChainChoice, choose_in_chains
 from graphrag.query.citations import CitationResolver
 from graphrag.query.engine import QueryEngine
 from graphrag.query.extractive import candidates_of_units
-from graphrag.query.graph_view import GraphView
 from graphrag.query.relevance import Relevance
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.settings import Settings
 from graphrag.store.index import Index
 from tests.query.small_index import build_index

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrag.query.citations import CitationResolver
-from graphrag.query.graph_view import GraphView
 from graphrag.query.result import Citation
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.store.index import Index
 
 SIZES = {"Sources": 12, "Entities": 9, "Relationships": 7, "Claims": 1, "Reports": 4}

@@ -6,8 +6,8 @@ import pytest
 
 from graphrag.query.citations import CitationResolver, Evidence
 from graphrag.query.extractive import Candidate, candidates_of_units, choose, in_reading_order, says_something
-from graphrag.query.graph_view import GraphView
 from graphrag.query.relevance import Relevance
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.store.index import Index
 
 

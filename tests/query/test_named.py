@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from graphrag.query.graph_view import GraphView
 from graphrag.query.named import Naming, spell
+from graphrag.retrieve.graph_view import GraphView
 
 
 def test_titles_and_aliases_are_found_as_whole_words_only(view: GraphView) -> None:

@@ -7,9 +7,9 @@ import pytest
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.query.citations import CitationResolver
 from graphrag.query.engine import QueryEngine
-from graphrag.query.graph_view import GraphView
 from graphrag.query.relevance import Relevance
 from graphrag.query.themes import GROUPS, LIMIT, NO_REPORT, Theme, choose_for_theme
+from graphrag.retrieve.graph_view import GraphView
 from graphrag.settings import Settings
 from graphrag.store.index import Index
 

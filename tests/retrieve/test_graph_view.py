@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphrag.query.graph_view import GraphView, Neighbours
 from graphrag.query.linking import link_entities
 from graphrag.query.relevance import Relevance
+from graphrag.retrieve.graph_view import GraphView, Neighbours
 from graphrag.store.index import Index
 from tests.query import small_index
 from tests.query.small_index import build_index
