@@ -23,6 +23,7 @@ from graphrag.hashing import canonical_json, fingerprint
 from graphrag.schema import PUBLISHED_TABLES, WORKING_TABLES, Table
 from graphrag.store.layout import Layout
 from graphrag.store.lexical import write_lexical_index
+from graphrag.store.passages import passage_texts
 from graphrag.store.published_sql import QUERIES
 from graphrag.store.vectors import write_vector_index
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "index.json"
 FORMAT = 1
+SEARCHED = 2  # raised when what rows are searched by changes: the same content is then published anew
 ReportText = Callable[[dict[str, Any], dict[str, tuple[str, int]]], str]
 # The words that citations use for the rows of a table.
 _SECTIONS = {
@@ -64,7 +66,11 @@ def publish(
     """
     versions = {t.name: store.version(t.name) for t in WORKING_TABLES if t.name not in _NOT_CONTENT}
     generation = fingerprint(
-        format=FORMAT, versions=versions, settings=settings, embedding_model=embedding_model
+        format=FORMAT,
+        searched=SEARCHED,
+        versions=versions,
+        settings=settings,
+        embedding_model=embedding_model,
     ).removeprefix("b2:")
     target = layout.published / generation
     if not (target / MANIFEST).is_file():
@@ -151,7 +157,8 @@ def _write(
             ids = rows["id"].to_pylist()
             write_vector_index(folder, table.name, ids, vectors(table.name, rows), embedding_model)
         if table.name == "text_units":
-            write_lexical_index(folder, "text_units", rows["id"].to_pylist(), rows["text"].to_pylist())
+            texts = passage_texts(rows, tables["documents"])
+            write_lexical_index(folder, "text_units", rows["id"].to_pylist(), texts)
     manifest = {
         "format": FORMAT,
         "generation": generation,

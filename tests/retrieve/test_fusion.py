@@ -28,14 +28,8 @@ from graphrag.retrieve.rerank import RerankRetriever
 from graphrag.retrieve.scorers import CrossEncoderScorer, QueryLikelihoodScorer, SentenceScorer
 from graphrag.settings import LLMSettings, RetrievalSettings
 from graphrag.store.index import Index
-from tests.query.small_index import build_index
 
 QUESTION = "Who commanded the steamer Halcyon until 1899?"
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    return build_index(tmp_path_factory.mktemp("fusion"), FakeEmbedder(256))
 
 
 def sources(index: Index, **settings: Any) -> RetrieverSources:

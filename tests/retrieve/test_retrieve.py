@@ -20,11 +20,6 @@ from tests.query.small_index import build_index
 RANKING = st.lists(st.sampled_from("abcdefgh"), unique=True).map(lambda ids: [(one, 1.0) for one in ids])
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    return build_index(tmp_path_factory.mktemp("retrieve"), FakeEmbedder(256))
-
-
 def retrievers(index: Index) -> list[Retriever]:
     lexical, dense = BM25Retriever(index), DenseRetriever(index, FakeEmbedder(256))
     return [lexical, dense, HybridRetriever((lexical, dense))]

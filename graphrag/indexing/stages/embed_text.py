@@ -10,7 +10,9 @@ from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.stage import Stage, StageContext
 from graphrag.schema import PUBLISHED_TABLES
 from graphrag.settings import Settings
+from graphrag.store.passages import passage_texts
 from graphrag.store.publish import published_table
+from graphrag.store.store import Store
 from graphrag.text.sentences import sentence_spans
 
 KINDS = ("text_units", "entities", "community_reports")
@@ -22,18 +24,20 @@ async def run(context: StageContext) -> None:
     """Embed the texts that have no vector yet."""
     embedder = StoredEmbedder(context)
     for kind in KINDS:
-        texts = searched_texts(kind, published_table(context.store, _TABLES[kind]), context.settings)
+        table = published_table(context.store, _TABLES[kind])
+        texts = searched_texts(kind, table, context.store, context.settings)
         embedder.ensure([text for parts in texts for text in parts])
 
 
-def searched_texts(kind: str, table: pa.Table, settings: Settings) -> list[tuple[str, ...]]:
+def searched_texts(kind: str, table: pa.Table, store: Store, settings: Settings) -> list[tuple[str, ...]]:
     """Return what is embedded of each row of a published table, in its order.
 
     A row of several texts is searched by their mean. An extractive report is made of sentences that
     were embedded when they were chosen, so its vector costs nothing.
     """
     if kind == "text_units":
-        return [(text,) for text in table["text"].to_pylist()]
+        documents = store.sql("SELECT id, title, record_id FROM documents")
+        return [(text,) for text in passage_texts(table, documents)]
     if kind == "entities":
         titles = table["title"].to_pylist()
         if settings.embedding.entity_text == "title":
@@ -70,7 +74,7 @@ def row_vectors(embedder: StoredEmbedder, texts: list[tuple[str, ...]]) -> Vecto
 
 STAGE = Stage(
     name="embed_text",
-    version="1",
+    version="2",
     inputs=("documents", "text_units", "entities", "descriptions", "community_reports"),
     outputs=("embeddings",),
     settings=("embedding.entity_text",),

@@ -20,7 +20,7 @@ async def run(context: StageContext) -> None:
     embedder = StoredEmbedder(context)
 
     def vectors(kind: str, table: pa.Table) -> Vectors:
-        return row_vectors(embedder, searched_texts(kind, table, context.settings))
+        return row_vectors(embedder, searched_texts(kind, table, context.store, context.settings))
 
     publish(
         context.store,
