@@ -260,6 +260,11 @@ class QuerySettings(_Section):
     max_tokens: int = Field(1500, ge=32, description="Longest answer.")
     response_type: str = Field("multiple paragraphs", description="Form of the answer, told to the LLM.")
     top_k_text_units: int = Field(10, ge=1, description="Passages of `basic`.")
+    combine: Literal["concat", "rag-sequence", "rag-token"] = Field(
+        "concat",
+        description="How `basic` writes from several passages: all in one prompt, or one prompt each and "
+        "their answers (`rag-sequence`) or next tokens (`rag-token`) averaged. Local models only.",
+    )
     top_k_entities: int = Field(10, ge=1, description="Linked entities of `local`.")
     top_k_relationships: int = Field(20, ge=1, description="Relationships of `local`.")
     text_unit_share: float = Field(

@@ -34,6 +34,10 @@ def query(
     response_type: Annotated[
         str | None, typer.Option(help='Form of the answer, such as "multiple paragraphs" or "one sentence".')
     ] = None,
+    combine: Annotated[
+        str | None,
+        typer.Option(help="basic, local models: rag-sequence or rag-token ; writes, quotes nothing."),
+    ] = None,
     sources: Annotated[bool, typer.Option(help="Show the sentences that the citations lead to.")] = True,
     trace: Annotated[bool, typer.Option("--trace", help="Show how the answer came about.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
@@ -41,8 +45,10 @@ def query(
     """Ask the index a question; the answer streams, its citations follow."""
     from graphrag.api import GraphRAG
 
-    changes = {"community_level": community_level, "response_type": response_type}
+    changes: dict[str, object] = {"community_level": community_level, "response_type": response_type}
     chosen = {name: value for name, value in changes.items() if value is not None}
+    if combine is not None:
+        chosen |= {"combine": combine, "method": "llm"}
     rag = GraphRAG.open(root, settings={"query": chosen} if chosen else None)
     if as_json:
         result = rag.query(question, method=method)

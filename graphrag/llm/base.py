@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 Role = Literal["system", "user", "assistant"]
+Combine = Literal["rag-sequence", "rag-token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One of the conversations that an answer is marginalised over, and the log of its probability."""
+
+    messages: tuple[Message, ...]
+    log_weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One question to a model.
 
@@ -31,6 +40,10 @@ class ChatRequest:
     answer that validates against this pydantic model: endpoints get it as ``json_schema``, local
     models decode under it. ``grammar`` is the same for answers that are not JSON (a Lark grammar,
     used by local models only; endpoints ignore it). ``max_tokens`` bounds the answer.
+
+    With ``readings`` one answer is given to all of them together, each with its own passage, as
+    ``combine`` says (:mod:`graphrag.llm.marginal`); ``messages`` are then those of the first. Only
+    local models can, for it takes the probabilities of every token.
     """
 
     messages: tuple[Message, ...]
@@ -41,6 +54,8 @@ class ChatRequest:
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    combine: Combine = "rag-token"
 
     @classmethod
     def of(cls, system: str | None, user: str, **kwargs: object) -> ChatRequest:

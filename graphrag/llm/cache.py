@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS answers (
 def request_key(request: ChatRequest, model_id: str) -> str:
     """Hash everything that the answer depends on; the task's name is not part of it."""
     schema = None if request.output is None else strict_schema(request.output)
+    # Part of the key only where there are any, so that the answers of all other requests keep theirs.
+    readings = [
+        [request.combine, reading.log_weight, *([one.role, one.content] for one in reading.messages)]
+        for reading in request.readings
+    ]
     return content_hash(
         model_id,
         [[message.role, message.content] for message in request.messages],
@@ -46,6 +51,7 @@ def request_key(request: ChatRequest, model_id: str) -> str:
         request.temperature,
         request.seed,
         list(request.stop),
+        *([readings] if readings else []),
     )
 
 

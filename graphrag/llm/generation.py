@@ -100,10 +100,44 @@ class Generator:
                     break
                 rows.feed(following)
         for generation, decoder in zip(batch, decoders, strict=True):
-            _finish(generation, decoder)
+            finish(generation, decoder.flush())
+
+    def run_mixture(
+        self,
+        generation: Generation,
+        prompts: Sequence[Sequence[int]],
+        log_weights: np.ndarray[Any, np.dtype[np.float64]],
+    ) -> None:
+        """Decode one answer by the weighted mean of the next token's probabilities after all ``prompts``.
+
+        ``log_weights`` has one entry per prompt. One prompt gives what :meth:`run` gives.
+        """
+        import torch
+
+        decoder = _TextDecoder(self.tokenizer)
+        dice = np.random.default_rng([generation.seed, *generation.prompt[-32:]])
+        weights = torch.tensor(log_weights)[:, None]
+        width = max(-(-len(prompt) // WIDTH_STEP) * WIDTH_STEP for prompt in prompts)
+        with torch.no_grad():
+            read = [self._prefill(list(prompt)) for prompt in prompts]
+            rows = _Rows(self.model, read, max(self.rows, len(prompts)), width, generation.max_tokens)
+            while generation.finish_reason is None and generation.wanted():
+                each = torch.log_softmax(rows.logits[: len(prompts)].double().cpu(), dim=-1)
+                mixed = torch.logsumexp(each + weights, dim=0).numpy().astype(np.float32)
+                token = _choose(mixed, generation.temperature, dice)
+                self._take(generation, token, decoder)
+                if generation.finish_reason is None:
+                    rows.feed([token] * max(self.rows, len(prompts)))
+        finish(generation, decoder.flush())
 
     def score(self, prompt: list[int], continuations: Sequence[list[int]]) -> list[float]:
         """Return the log-likelihood (natural, summed over tokens) of each continuation after ``prompt``."""
+        return [float(tokens.sum()) for tokens in self.token_scores(prompt, continuations)]
+
+    def token_scores(
+        self, prompt: list[int], continuations: Sequence[list[int]]
+    ) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+        """Return the log-probability of each token of each continuation after ``prompt``."""
         import torch
         from transformers import DynamicCache
 
@@ -123,7 +157,7 @@ class Generator:
                 picked = chances[
                     torch.arange(len(continuation)), torch.tensor(continuation, dtype=torch.long)
                 ]
-                scores.append(float(picked.sum()))
+                scores.append(picked.cpu().numpy())
         return scores
 
     def _prefill(self, prompt: list[int]) -> tuple[torch.Tensor, Layers]:
@@ -265,8 +299,8 @@ def _show(generation: Generation, text: str) -> None:
         generation.on_text(new)
 
 
-def _finish(generation: Generation, decoder: _TextDecoder) -> None:
-    text = decoder.flush()
+def finish(generation: Generation, text: str) -> None:
+    """Give an answer its last ``text``, cut before a stop text, and the reason of its end."""
     cuts = [at for at in (text.find(stop) for stop in generation.stop) if at != -1]
     _show(generation, text[: min(cuts)] if cuts else text)
     generation.finish_reason = generation.finish_reason or "length"

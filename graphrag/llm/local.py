@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphrag.errors import ConfigError, LLMError
-from graphrag.llm.base import ChatRequest, ChatResponse, Usage
+from graphrag.llm.base import ChatRequest, ChatResponse, Message, Usage
+from graphrag.llm.marginal import Mixture, answer_mixture, marginal_scores
 from graphrag.llm.structured import ask_validated, strict_schema
 from graphrag.weights import weights_hash
 
@@ -28,6 +29,7 @@ class _Job:
     done: Future[ChatResponse] = field(default_factory=Future)
     abandoned: bool = False
     generation: Generation | None = None
+    mixture: Mixture | None = None
 
 
 class TransformersModel:
@@ -107,7 +109,7 @@ class TransformersModel:
         """Return the log-likelihood of each continuation as the answer to ``request``.
 
         Natural logarithm, summed over tokens: compare continuations of different length with care.
-        Costs one reading of the prompt and one of each continuation.
+        Costs one reading of the prompt and one of each continuation; with ``readings`` that of each.
         """
         future = self._executor.submit(self._score, request, list(continuations))
         return await asyncio.wrap_future(future)
@@ -163,15 +165,24 @@ class TransformersModel:
         if not ready:
             return []
         assert self._generator is not None
+        if ready[0].mixture is not None:
+            return ready[:1]
         width = ready[0].generation.width  # type: ignore[union-attr]
-        same = [job for job in ready if job.generation.width == width]  # type: ignore[union-attr]
+        same = [
+            job
+            for job in ready
+            if job.generation.width == width and job.mixture is None  # type: ignore[union-attr]
+        ]
         return same[: self._generator.rows]
 
     def _answer(self, batch: list[_Job]) -> None:
         assert self._generator is not None
         generations = [job.generation for job in batch if job.generation is not None]
         try:
-            self._generator.run(generations)
+            if batch[0].mixture is not None:
+                answer_mixture(self._generator, generations[0], batch[0].mixture)
+            else:
+                self._generator.run(generations)
         except Exception as error:  # whatever broke belongs to those who wait for the answers
             for job in batch:
                 if not job.done.cancelled():
@@ -183,7 +194,8 @@ class TransformersModel:
             if generation.error:
                 job.done.set_exception(LLMError(f"The grammar stopped the answer: {generation.error}"))
                 continue
-            usage = Usage(1, 0, len(generation.prompt), len(generation.tokens))
+            read = len(generation.prompt) if job.mixture is None else job.mixture.n_tokens
+            usage = Usage(1, 0, read, len(generation.tokens))
             response = ChatResponse(
                 text=generation.text, usage=usage, finish_reason=generation.finish_reason or "stop"
             )
@@ -194,7 +206,11 @@ class TransformersModel:
 
         request = job.request
         generator = self._loaded()
-        prompt = generator.encode([(message.role, message.content) for message in request.messages])
+        if request.readings:
+            job.mixture = _mixture(generator, request)
+            prompt = max(map(list, job.mixture.prompts), key=len)
+        else:
+            prompt = _tokens(generator, request.messages)
         window = min(
             self._window, getattr(generator.model.config, "max_position_embeddings", None) or self._window
         )
@@ -222,10 +238,10 @@ class TransformersModel:
 
     def _score(self, request: ChatRequest, continuations: list[str]) -> list[float]:
         generator = self._loaded()
-        prompt = generator.encode([(message.role, message.content) for message in request.messages])
         tokens = [generator.tokenizer(text, add_special_tokens=False)["input_ids"] for text in continuations]
-        scores: list[float] = generator.score(prompt, tokens)
-        return scores
+        if request.readings:
+            return marginal_scores(generator, _mixture(generator, request), tokens)
+        return generator.score(_tokens(generator, request.messages), tokens)
 
     def _loaded(self) -> Generator:
         if self._generator is None:
@@ -251,6 +267,17 @@ class TransformersModel:
         if self._adapter is not None:
             parts.append(f"adapter@{weights_hash(Path(self._adapter))}")
         return "+".join(parts)
+
+
+def _tokens(generator: Generator, messages: Sequence[Message]) -> list[int]:
+    return generator.encode([(message.role, message.content) for message in messages])
+
+
+def _mixture(generator: Generator, request: ChatRequest) -> Mixture:
+    if request.output is not None or request.grammar is not None:
+        raise LLMError(f"An answer by {request.combine} cannot follow a schema or a grammar as well.")
+    prompts = tuple(tuple(_tokens(generator, one.messages)) for one in request.readings)
+    return Mixture(prompts, tuple(one.log_weight for one in request.readings), request.combine)
 
 
 def _as_llm_error(error: Exception) -> Exception:

@@ -116,6 +116,11 @@ class OpenAICompatible:
 
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         # OpenAI's own newer models know only the second name, most other servers only the first.
+        if request.readings:
+            raise LLMError(
+                f"An endpoint cannot answer by {request.combine}: it tells no probabilities.",
+                hint="Set query.combine to `concat`, or llm.provider to `local`.",
+            )
         limit = "max_tokens" if self._settings.base_url else "max_completion_tokens"
         arguments: dict[str, Any] = {
             "model": self._settings.model,

@@ -11,8 +11,9 @@ from graphrag.tokens import approximate_tokens
 
 
 def prompt_tokens(request: ChatRequest) -> int:
-    """Estimate the tokens of a request's messages (four more per message for the turn's marks)."""
-    return sum(approximate_tokens(message.content) + 4 for message in request.messages)
+    """Estimate the tokens that a request has the model read, four more per message for the turn's marks."""
+    conversations = [reading.messages for reading in request.readings] or [request.messages]
+    return sum(approximate_tokens(message.content) + 4 for one in conversations for message in one)
 
 
 class UsageLog:

@@ -8,8 +8,9 @@ import numpy as np
 
 from graphrag.query.answer import context_limit
 from graphrag.query.citations import CitationResolver
-from graphrag.query.context import build_context
+from graphrag.query.context import Section, build_context, join_contexts
 from graphrag.query.extractive import candidates_of_units, least_similarity
+from graphrag.query.mixture import passage_log_weights, readings_request
 from graphrag.query.question import Question, one_block
 from graphrag.query.result import NO_ANSWER
 from graphrag.query.sections import sources_section
@@ -33,7 +34,16 @@ async def answer_basic(question: Question) -> AsyncIterator[str]:
     limit = (
         wanted if question.mode == "extractive" else context_limit(question.settings, wanted, question.text)
     )
-    context = build_context([section], limit)
+    combine = settings.combine if question.mode == "llm" else "concat"
+    if combine != settings.combine:
+        question.trace.append({"event": "not_combined", "why": f"{settings.combine} needs a writing model"})
+    if combine == "concat" or not section.rows:
+        contexts = [build_context([section], limit)]
+    else:
+        contexts = [
+            build_context([Section(section.name, section.columns, (row,))], limit) for row in section.rows
+        ]
+    context = join_contexts(contexts)
     question.use(context)
     if question.mode == "extractive":
         relevance = await question.relevance()
@@ -46,6 +56,16 @@ async def answer_basic(question: Question) -> AsyncIterator[str]:
         question.answer = NO_ANSWER
         yield NO_ANSWER
         return
+    elif combine != "concat":
+        weights = await passage_log_weights(question, places, [score for _, score in scored])
+        pieces = question.write(
+            "answer",
+            readings_request(
+                [question.writer.request("basic_answer", question.text, one.text) for one in contexts],
+                weights,
+                combine,
+            ),
+        )
     else:
         pieces = question.write(
             "answer", question.writer.request("basic_answer", question.text, context.text)

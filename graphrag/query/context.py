@@ -141,6 +141,25 @@ def build_context(
     return Context(text, kept, columns, limit - left, tuple(cuts))
 
 
+def join_contexts(contexts: Sequence[Context]) -> Context:
+    """Return contexts that are read apart from each other as one: what an answer from them may cite."""
+    if len(contexts) == 1:
+        return contexts[0]
+    rows: dict[str, tuple[Row, ...]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    for context in contexts:
+        for name, found in context.rows.items():
+            rows[name] = (*rows.get(name, ()), *found)
+        columns.update(context.columns)
+    return Context(
+        "\n\n".join(context.text for context in contexts),
+        rows,
+        columns,
+        sum(context.n_tokens for context in contexts),
+        tuple(cut for context in contexts for cut in context.cut),
+    )
+
+
 def clean_cell(text: str) -> str:
     """Put ``text`` on one line and disarm tags that would end the context block of a prompt."""
     return _TAG.sub(r"(\1)", " ".join(text.split()))
