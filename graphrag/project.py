@@ -27,7 +27,7 @@ input:
 
 chunking:
   size: 1200                    # tokens
-  overlap: 100
+  overlap: 50
 """
 
 ENV_TEMPLATE = """\

@@ -122,7 +122,7 @@ class ChunkingSettings(_Section):
         "sentences and headings up to `size`, overlap in whole sentences.",
     )
     size: int = Field(1200, ge=16, description="Tokens of a text unit.")
-    overlap: int = Field(100, ge=0, description="Tokens that neighbours share.")
+    overlap: int = Field(50, ge=0, description="Tokens that neighbours share.")
     tokenizer: str = Field(
         "approximate",
         description="`approximate` (no model), `tiktoken:NAME`, or the path of a tokenizer.json.",
@@ -216,6 +216,11 @@ class ReportSettings(_Section):
     max_findings: int = Field(5, ge=1, le=20, description="Findings of one report.")
     min_llm_size: int = Field(
         3, ge=1, description="Smaller communities get an extractive report, which costs no call."
+    )
+    min_llm_tokens: int = Field(
+        300,
+        ge=0,
+        description="So does a community whose whole context is shorter: a report on it would be longer.",
     )
 
 

@@ -1,10 +1,14 @@
 """What a community report is written from: rows of the community within a token budget.
 
-A pure function of its rows. A leaf community, and a parent whose members' rows all fit, is shown
-by its entities, relationships and claims. A larger parent is shown as Edge et al., "From Local to
-Global: A GraphRAG Approach to Query-Focused Summarization" (arXiv 2404.16130, section 3.1.5)
-describe: the sub-communities with most tokens are replaced by their reports, one after the other,
-until the whole fits.
+A pure function of its rows. A leaf community is shown by its entities, relationships and claims, a
+parent by the reports on its children and what lies between them. Edge et al., "From Local to Global:
+A GraphRAG Approach to Query-Focused Summarization" (arXiv 2404.16130, section 3.1.5) put reports in
+the place of rows only when the rows do not fit; here a report stands for a child wherever it is
+shorter, so no row is paid for again at every level.
+
+Nothing is said twice: what an extractor wrote into an entity's description it often writes into
+those of its relationships and claims as well. They then keep their names, and the statement
+stands once, with the entity.
 
 Relationships are ranked by the degrees of their two ends *inside the community*, then by weight.
 The paper takes the degree in the whole graph; with that, a new document could change the context
@@ -13,8 +17,9 @@ of a community it says nothing about, and its report would be paid for again.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from graphrag.extract.citations import Reference, remove_citations
@@ -27,6 +32,7 @@ _HEADERS = {
     "Relationships": "# Relationships\nid|source|predicate|target|description",
     "Claims": "# Claims\nid|subject|object|type|status|date|description",
 }
+_BETWEEN_STATEMENTS = re.compile(r"(?<=[.!?])\s+|;\s+")
 _LONGEST_ROW = 1 / 8  # of the budget, so that one row cannot push out all others
 _LONGEST_REPORT = 1 / 4
 _LONGEST_NAME = 200  # characters
@@ -83,13 +89,14 @@ class ContextClaim:
 class ChildReport:
     """The report of a child community: ``id`` of the report, its text, and the child's members.
 
-    ``full_content`` is the whole report, ``summary`` what is used when that does not fit.
+    ``digest`` is what stands for the child (summary and headlines of the findings), ``summary`` what
+    is used when that does not fit.
     """
 
     id: str
     title: str
     summary: str
-    full_content: str
+    digest: str
     entity_ids: tuple[str, ...]
 
 
@@ -145,11 +152,11 @@ def build_report_context(
     entities without relationships and the claims still missing. Texts longer than an eighth of
     the budget (reports: a quarter) are cut at a word.
 
-    When not all rows fit, children with a report are replaced: those with most tokens first, a
-    child only by a report that is shorter than its rows; if that is not enough, reports are
-    shortened to title and summary in the same order. Relationships between two children stay.
-    If even that is too much, reports are kept largest child first, within three quarters of the
-    budget (more when there is nothing else), and relationships fill the rest.
+    Children are replaced by their reports, each only by a report that is shorter than its rows; if
+    the whole does not fit then, reports are shortened to title and summary, those of the children
+    with most tokens first. Relationships between two children stay. If even that is too much,
+    reports are kept largest child first, within three quarters of the budget (more when there is
+    nothing else), and relationships fill the rest.
 
     Depends neither on the order of the rows nor on anything but its arguments. Each row's tokens
     are counted once: O(n log n) in the number of rows.
@@ -208,27 +215,29 @@ class _Lines:
         for claim in sorted(rows.claims, key=lambda claim: claim.id):
             if claim.subject_id in self.titles:
                 self.claims[claim.subject_id].append(claim)
-        self._by_id = {entity.id: entity for entity in rows.entities}
         self._made: dict[tuple[str, str], _Line] = {}
+        self._entities, self._said = self._say_once()
         self.tokens_of_child = self._tokens_by_child(child.id for child in rows.children)
-        self.full = {child.id: self._report(child, child.full_content) for child in rows.children}
+        self.full = {child.id: self._report(child, child.digest) for child in rows.children}
         self.short = {child.id: self._report(child, child.summary) for child in rows.children}
         self.ranked_children = sorted(
             (child.id for child in rows.children), key=lambda id_: (-self.tokens_of_child[id_], id_)
         )
 
     def entity(self, entity_id: str) -> _Line:
-        row = self._by_id[entity_id]
-        return self._line("Entities", row.id, (row.title, row.type), row.description)
+        return self._entities[entity_id]
 
     def relationship(self, row: ContextRelationship) -> _Line:
         names = (self.titles[row.source_id], row.predicate, self.titles[row.target_id])
-        return self._line("Relationships", row.id, names, row.description)
+        # Between two children the ends are not shown themselves, so what they say is not there.
+        inside = not self.child_of or self.child_of_edge(row) is not None
+        said = self._said[row.source_id] | self._said[row.target_id] if inside else frozenset()
+        return self._line("Relationships", row.id, names, _unsaid(row.description, said))
 
     def claim(self, row: ContextClaim) -> _Line:
         dates = "..".join(dict.fromkeys(date for date in (row.start_date, row.end_date) if date))
         names = (row.subject, row.object or "", row.type, row.status, dates)
-        return self._line("Claims", row.id, names, row.description)
+        return self._line("Claims", row.id, names, _unsaid(row.description, self._said[row.subject_id]))
 
     def child_of_edge(self, row: ContextRelationship) -> str | None:
         """Return the child that both ends belong to; None for a relationship between children."""
@@ -242,6 +251,24 @@ class _Lines:
     def header(self, section: str) -> int:
         """Return the tokens of a section's head and of the blank line that parts it from the next."""
         return self._count(f"{_HEADERS[section]}\n\n")
+
+    def _say_once(self) -> tuple[dict[str, _Line], dict[str, frozenset[str]]]:
+        """Return the line of each entity, and the statements that its line or an earlier one makes.
+
+        A statement that several members of one child share stands with the first in the ranking.
+        """
+        lines: dict[str, _Line] = {}
+        said: dict[str, frozenset[str]] = {}
+        shown: dict[str | None, set[str]] = defaultdict(set)
+        for row in self.entities:
+            here = shown[self.child_of.get(row.id)]
+            text = _unsaid(row.description, here)
+            line = self._line("Entities", row.id, (row.title, row.type), text)
+            # A long description is cut: what the cut took away was not said.
+            here.update(key for key, one in _statements(text).items() if _cell(one) in line.text)
+            lines[row.id] = line
+            said[row.id] = frozenset(_statements(row.description).keys() & here)
+        return lines, said
 
     def _tokens_by_child(self, children: Iterable[str]) -> dict[str | None, int]:
         used = {"Entities": self.entities, "Relationships": self.relationships, "Claims": self.claims}
@@ -273,17 +300,17 @@ class _Lines:
 
 def _choose_forms(lines: _Lines, max_tokens: int) -> dict[str, _Line]:
     """Return the children to be replaced, each with the line that stands for it."""
-    forms: dict[str, _Line] = {}
-    total = lines.total(without={})
+    rows = lines.tokens_of_child
+    forms = {child: line for child, line in lines.full.items() if line.tokens < rows[child]}
+    total = lines.total(without=forms) + sum(line.tokens for line in forms.values())
     heads = lines.header("Reports")
-    for shorter in (lines.full, lines.short):
-        for child in lines.ranked_children:
-            if total + bool(forms) * heads <= max_tokens:
-                return forms
-            now = forms[child].tokens if child in forms else lines.tokens_of_child[child]
-            if shorter[child].tokens < now:
-                total += shorter[child].tokens - now
-                forms[child] = shorter[child]
+    for child in lines.ranked_children:
+        if total + bool(forms) * heads <= max_tokens:
+            break
+        now = forms[child].tokens if child in forms else rows[child]
+        if lines.short[child].tokens < now:
+            total += lines.short[child].tokens - now
+            forms[child] = lines.short[child]
     return forms
 
 
@@ -371,6 +398,23 @@ class _Page:
                 numbered = (f"{number}|{line.text}" for number, line in enumerate(lines))
                 parts.append("\n".join((_HEADERS[section], *numbered)))
         return "\n\n".join(parts)
+
+
+def _statements(text: str) -> dict[str, str]:
+    """Return the statements of a description by what they say, whatever their case and blanks."""
+    found = {}
+    for statement in _BETWEEN_STATEMENTS.split(text):
+        if said := " ".join(statement.casefold().split()).rstrip(".!?"):
+            found.setdefault(said, statement)
+    return found
+
+
+def _unsaid(text: str, said: Set[str]) -> str:
+    """Return ``text`` without the statements that are in ``said``."""
+    statements = _statements(text)
+    if not statements.keys() & said:
+        return text
+    return " ".join(one for key, one in statements.items() if key not in said)
 
 
 def _cell(text: str) -> str:

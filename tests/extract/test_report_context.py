@@ -172,43 +172,63 @@ def full_tokens(rows: CommunityRows) -> int:
     return build_report_context(replace(rows, children=()), 10**6).n_tokens
 
 
-def test_a_parent_that_fits_uses_details_not_reports() -> None:
-    rows = parent()
-    context = build_report_context(rows, full_tokens(rows) + 80)
-    assert context.replaced == ()
+def test_a_parent_is_shown_by_the_reports_on_its_children_and_what_lies_between_them() -> None:
+    context = build_report_context(parent(), 10**6)
+    assert set(context.replaced) == {"report:big", "report:mid", "report:small"}
     assert context.is_complete
-    assert len(ids_in(context.rows, "Entities")) == 12
-
-
-def test_the_largest_child_is_replaced_first_and_no_more_than_needed() -> None:
-    rows = parent()
-    context = build_report_context(rows, full_tokens(rows) - 20)
-    assert context.replaced == ("report:big",)
-    assert context.is_complete
-    assert ids_in(context.rows, "Entities") == ["e:G", "e:H", "e:I", "e:J", "e:K", "e:L"] or set(
-        ids_in(context.rows, "Entities")
-    ) == {f"e:{name}" for name in "GHIJKL"}
-    edges = set(ids_in(context.rows, "Relationships"))
-    assert edges == {row.id for row in ring("GHIJ")} | {"r:K-L", "r:A-G"}
-    assert ids_in(context.rows, "Claims") == ["c:K-0"]
+    assert dict(context.rows).keys() == {("Relationships", 0), *(("Reports", n) for n in range(3))}
+    assert context.rows["Relationships", 0] == "r:A-G"
     assert "Full report big" in context.text
 
 
-def test_children_are_replaced_one_after_the_other() -> None:
+def test_the_reports_of_the_largest_children_are_shortened_first() -> None:
+    rows = parent(report_words=40)
+    whole = build_report_context(rows, 10**6).n_tokens
+    context = build_report_context(rows, whole - 10)
+    assert context.is_complete
+    assert "Full report big" not in context.text
+    assert "Summary of big." in context.text
+    assert "Full report mid" in context.text
+
+
+# -- nothing is said twice ----------------------------------------------------------------------
+def described(name: str, text: str) -> ContextEntity:
+    return replace(entity(name), description=text)
+
+
+def test_a_statement_stands_once_with_the_entity() -> None:
+    rows = CommunityRows(
+        [
+            described("A", "A built the ship; A sailed north."),
+            described("B", "B was a ship. a BUILT  the ship"),
+        ],
+        [replace(edge("A", "B"), description="A built the ship. It took two years.")],
+        [replace(claim("A"), description="A sailed north.")],
+    )
+    context = build_report_context(rows, 1000)
+    assert context.text.casefold().count("a built the ship") == 1
+    assert context.text.count("A sailed north") == 1
+    assert "0|A|met|B|It took two years." in context.text
+    assert "0|A||act|TRUE||" in context.text
+    assert context.is_complete
+
+
+def test_what_a_cut_took_away_was_not_said() -> None:
+    long = "A did much. " * 400 + "At last A rested."
+    rows = CommunityRows(
+        [described("A", long), entity("B")], [replace(edge("A", "B"), description="At last A rested.")]
+    )
+    assert "A|met|B|At last A rested." in build_report_context(rows, 600).text
+
+
+def test_relationships_between_children_say_what_their_hidden_ends_would_have_said() -> None:
     rows = parent()
-    seen = []
-    for budget in range(full_tokens(rows) + 80, 170, -10):
-        replaced = build_report_context(rows, budget).replaced
-        if not seen or seen[-1] != replaced:
-            seen.append(replaced)
-    assert seen == [
-        (),
-        ("report:big",),
-        ("report:big", "report:mid"),
-        ("report:big", "report:mid", "report:small"),
-    ]
+    said = rows.entities[0].description
+    edges = [replace(one, description=said) if one.id == "r:A-G" else one for one in rows.relationships]
+    assert "A is known known" in build_report_context(replace(rows, relationships=edges), 10**6).text
 
 
+# -- parents in little room ----------------------------------------------------------------------
 def test_relationships_between_replaced_children_stay() -> None:
     rows = parent()
     context = build_report_context(rows, 200)
@@ -345,11 +365,11 @@ def test_properties_of_every_context(rows: CommunityRows, budget: int, rng: rand
     assert context.left_out.get("Reports", 0) or len(absent) == context.left_out.get("Relationships", 0)
     # A replaced child's own rows are not repeated.
     assert not hidden & set(there)
-    # Nothing is replaced or left out when everything fits.
+    # Nothing is left out when everything fits, and a report never costs more than what it stands for.
     plain = build_report_context(replace(rows, children=()), 10**6)
     if plain.n_tokens + 4 * len(plain.rows) + 60 <= budget:
         assert context.is_complete
-        assert not context.replaced
+        assert context.n_tokens <= plain.n_tokens + 30
 
 
 def test_a_tokenizer_that_charges_more_for_the_whole_stays_within_the_budget() -> None:

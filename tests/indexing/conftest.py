@@ -57,7 +57,7 @@ def project(tmp_path: Path, model: FakeChatModel):
         base = {
             "pipeline": "standard",
             "extraction": {"format": "lines"},
-            "reports": {"method": "llm", "min_llm_size": 2},
+            "reports": {"method": "llm", "min_llm_size": 2, "min_llm_tokens": 0},
             "resolution": {"use_llm": False},
         }
         for key, value in settings.items():

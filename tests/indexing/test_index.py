@@ -130,7 +130,7 @@ def test_concurrency_changes_nothing(project, tmp_path: Path, concurrency: int) 
         settings={
             "pipeline": "standard",
             "extraction": {"format": "lines"},
-            "reports": {"method": "llm", "min_llm_size": 2},
+            "reports": {"method": "llm", "min_llm_size": 2, "min_llm_tokens": 0},
             "resolution": {"use_llm": False},
         },
         chat_model=FakeChatModel(answer=answer),

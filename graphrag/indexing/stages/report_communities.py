@@ -17,7 +17,7 @@ from graphrag.extract.extractive_reports import (
     extractive_report_key,
 )
 from graphrag.extract.report_context import ChildReport, CommunityRows, build_report_context
-from graphrag.extract.reports import PROMPT, Finding, full_content, report_key, report_row, write_report
+from graphrag.extract.reports import PROMPT, report_key, report_row, write_report
 from graphrag.indexing.community_rows import CommunityReader
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.rows import RowOutcome, fail, work
@@ -53,8 +53,8 @@ async def run(context: StageContext) -> None:
             )
             (written if by_llm else extractive).append(community)
         children = {community["id"]: _child_reports(community, numbers, reports) for community in written}
-        await _write(context, reader, written, children, reports, failures)
-        _extract(context, reader, extractive, reports)
+        brief = await _write(context, reader, written, children, reports, failures)
+        _extract(context, reader, [*extractive, *brief], reports)
     if not context.stopping.is_set():
         fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
 
@@ -66,14 +66,20 @@ async def _write(
     children: dict[str, list[ChildReport]],
     reports: dict[str, dict[str, Any]],
     failures: dict[str, str],
-) -> None:
-    """Let the model report on ``communities`` (of one level) that have no report on their context."""
+) -> list[dict[str, Any]]:
+    """Let the model report on ``communities`` (of one level) that have no report on their context.
+
+    Return those whose context is too brief to be worth a call.
+    """
     settings = context.settings.reports
-    todo = []
+    todo, brief = [], []
     contexts = {}
     for community in communities:
         rows = reader.rows(community["entity_ids"], children[community["id"]])
         built = build_report_context(rows, settings.max_input_tokens)
+        if built.n_tokens < settings.min_llm_tokens:
+            brief.append(community)
+            continue
         key = report_key(built, settings, prompt_hash(PROMPT, context.layout.root), context.models.chat_id)
         if reports.get(community["id"], {}).get("id") == key:
             context.progress.advance()
@@ -81,7 +87,7 @@ async def _write(
         contexts[community["id"]] = (key, built)
         todo.append(community)
     if not todo:
-        return
+        return brief
     model = context.models.chat()
 
     async def write(community: dict[str, Any]) -> RowOutcome:
@@ -108,6 +114,7 @@ async def _write(
                 batch = []
     finally:
         _keep(context, batch, reports)
+    return brief
 
 
 def _extract(
@@ -156,10 +163,10 @@ def _child_reports(
         report = reports.get(child["id"])
         if report is None:  # it failed: the parent is written from the child's rows instead
             continue
-        findings = [Finding(one["summary"], one["explanation"]) for one in report["findings"]]
-        content = full_content(report["title"], report["summary"], findings)
+        headlines = [one["summary"] for one in report["findings"]]
+        digest = " ".join(dict.fromkeys([report["summary"], *headlines]))
         found.append(
-            ChildReport(report["id"], report["title"], report["summary"], content, tuple(child["entity_ids"]))
+            ChildReport(report["id"], report["title"], report["summary"], digest, tuple(child["entity_ids"]))
         )
     return found
 
