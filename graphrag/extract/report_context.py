@@ -402,7 +402,7 @@ class _Page:
 
 def _statements(text: str) -> dict[str, str]:
     """Return the statements of a description by what they say, whatever their case and blanks."""
-    found = {}
+    found: dict[str, str] = {}
     for statement in _BETWEEN_STATEMENTS.split(text):
         if said := " ".join(statement.casefold().split()).rstrip(".!?"):
             found.setdefault(said, statement)
