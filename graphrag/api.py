@@ -86,18 +86,27 @@ class GraphRAG:
         method: str | None = None,
         extraction: Path | str | None = None,
         retry_failed: bool = False,
+        budget: str | None = None,
         progress: Progress | None = None,
     ) -> RunReport:
         """Bring the index up to date with the input folder and the settings.
 
         Only what depends on a change is recomputed. ``method`` names a pipeline (``standard``,
         ``fast``, …); ``extraction`` a recorded extraction to use instead of the input folder.
+        ``budget`` (``"200k"`` tokens, ``"2.50usd"``) ends the run before it costs more: the report
+        is ``stopped``, what is paid for is kept, and the next run goes on.
 
         Raises:
             ConfigError, StoreLockedError, LLMError: see their texts; what was done so far is kept.
         """
         return asyncio.run(
-            self.aindex(method=method, extraction=extraction, retry_failed=retry_failed, progress=progress)
+            self.aindex(
+                method=method,
+                extraction=extraction,
+                retry_failed=retry_failed,
+                budget=budget,
+                progress=progress,
+            )
         )
 
     async def aindex(
@@ -106,13 +115,14 @@ class GraphRAG:
         method: str | None = None,
         extraction: Path | str | None = None,
         retry_failed: bool = False,
+        budget: str | None = None,
         progress: Progress | None = None,
         stopping: asyncio.Event | None = None,
     ) -> RunReport:
         """Do what :meth:`index` does; setting ``stopping`` ends the run at the next safe point."""
         from graphrag.indexing.runner import run_pipeline
 
-        settings, stages = self._configured(method, extraction)
+        settings, stages = self._configured(method, extraction, budget)
         context, models = self._context(settings, progress)
         try:
             context.retry_failed = retry_failed
@@ -234,7 +244,7 @@ class GraphRAG:
 
     # ------------------------------------------------------------------------------------------
     def _configured(
-        self, method: str | None, extraction: Path | str | None
+        self, method: str | None, extraction: Path | str | None, budget: str | None = None
     ) -> tuple[Settings, tuple[str, ...]]:
         arguments = dict(self._arguments)
         if extraction is not None:
@@ -243,22 +253,28 @@ class GraphRAG:
             method = method or "recorded"
         if method is not None:
             arguments["pipeline"] = method
+        if budget is not None:
+            arguments["llm"] = {**arguments.get("llm", {}), "budget": budget}
         return load_settings(self.layout.root, arguments=arguments)
 
     def _context(self, settings: Settings, progress: Progress | None) -> tuple[Any, Any]:
         from graphrag.indexing.models import ProjectModels
         from graphrag.indexing.progress import NoProgress
         from graphrag.indexing.stage import StageContext
+        from graphrag.llm.budget import Budget, parse_limit
         from graphrag.llm.usage import UsageLog
         from graphrag.store.store import Store
 
         usage = UsageLog()
-        models = ProjectModels(settings, self.layout, usage, chat=self._chat_model, embedder=self._embedder)
-        store = Store(self.layout.store)
-        return (
-            StageContext(self.layout, settings, store, models, usage, progress or NoProgress()),
-            models,
+        limit = settings.llm.budget
+        budget = Budget(parse_limit(limit), settings.llm.prices, settings.embedding.prices) if limit else None
+        models = ProjectModels(
+            settings, self.layout, usage, chat=self._chat_model, embedder=self._embedder, budget=budget
         )
+        store = Store(self.layout.store)
+        context = StageContext(self.layout, settings, store, models, usage, progress or NoProgress())
+        context.budget = budget
+        return context, models
 
     def _retriever_sources(self, kind: str) -> RetrieverSources:
         from graphrag.embed import make_embedder

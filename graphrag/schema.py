@@ -222,6 +222,7 @@ STAGE_RUNS = _table(
     stage=STRING,
     fingerprint=STRING,
     seconds=FLOAT,
+    reads=STRING,  # JSON: what the fingerprint was made from, so that a change can be named
 )
 SKIPPED_INPUTS = _table("skipped_inputs", key="uri", uri=STRING, reason=STRING)
 

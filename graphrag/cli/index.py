@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphrag.cli.console import RichProgress, Root, stderr, stdout, words
+from graphrag.cli.status import ledger_table
 
 if TYPE_CHECKING:
     from graphrag.api import GraphRAG
     from graphrag.indexing.report import RunReport
     from graphrag.settings import Prices
+
+
+EXIT_BUDGET = 3  # stopped by the budget: the same command goes on
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +42,12 @@ def index(
         bool, typer.Option("--dry-run", help="Show calls, tokens and money, and do nothing.")
     ] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask again for text units whose extraction failed.")
+        bool, typer.Option("--retry-failed", help="Ask again for rows that failed, in every stage.")
     ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Stop before the run costs more: tokens (200000, 200k) or money (2.50usd)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's report as JSON.")] = False,
 ) -> None:
     """Index the input folder; only what depends on a change is done again."""
@@ -49,13 +57,18 @@ def index(
     if dry_run:
         _show_estimate(rag, method, extraction)
         return
-    report = run_with_progress(rag, method=method, extraction=extraction, retry_failed=retry_failed)
+    report = run_with_progress(
+        rag, method=method, extraction=extraction, retry_failed=retry_failed, budget=budget
+    )
     if as_json:
         import json
 
         typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
     else:
         show_report(report)
+    if report.stop_reason:
+        _show_rest(rag, report, method, extraction)
+        raise typer.Exit(EXIT_BUDGET)
     if report.stopped:
         stderr().print("Stopped. What was done is kept; run the same command to go on.")
         raise typer.Exit(130)
@@ -67,6 +80,7 @@ def run_with_progress(
     method: str | None = None,
     extraction: Path | None = None,
     retry_failed: bool = False,
+    budget: str | None = None,
 ) -> RunReport:
     """Index with bars; the first Ctrl-C finishes what is in flight, the second one leaves at once."""
 
@@ -85,6 +99,7 @@ def run_with_progress(
                 method=method,
                 extraction=extraction,
                 retry_failed=retry_failed,
+                budget=budget,
                 progress=progress,
                 stopping=stopping,
             )
@@ -130,7 +145,7 @@ def show_report(report: RunReport) -> None:
 def _show_problems(report: RunReport) -> None:
     for title, rows, place in (
         ("Not read", report.skipped_inputs, lambda row: row["uri"]),
-        ("Failed", report.failed, lambda row: f"{row['uri']} (text unit {row['ordinal']})"),
+        ("Failed", report.failed, lambda row: f"{words(row['stage'])}: {row['label']}"),
     ):
         if rows:
             stdout().print(f"[bold yellow]{title}: {len(rows)}[/bold yellow]")
@@ -138,6 +153,14 @@ def _show_problems(report: RunReport) -> None:
                 stdout().print(f"  {place(row)}: {row['reason']}", highlight=False, markup=False)
             if len(rows) > 10:
                 stdout().print(f"  … and {len(rows) - 10} more: graphrag status", highlight=False)
+
+
+def _show_rest(rag: GraphRAG, report: RunReport, method: str | None, extraction: Path | None) -> None:
+    """Say why the run stopped, how far it got, and what the rest is expected to cost."""
+    stderr().print(f"Stopped: {report.stop_reason}", highlight=False)
+    stderr().print(ledger_table(list(report.ledger)))
+    stderr().print("What was done is kept. What the next run would do:")
+    _show_estimate(rag, method, extraction)
 
 
 def _show_estimate(rag: GraphRAG, method: str | None, extraction: Path | None) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graphrag.cli.console import Root, stdout, words
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def status(
     root: Root = Path(),
     merges: Annotated[bool, typer.Option("--merges", help="List the merges of entities.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="List every text unit that failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="List every row that failed.")] = False,
     limit: Annotated[int, typer.Option(help="Rows to list at most; 0 for all.", min=0)] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
@@ -60,18 +63,41 @@ def _show_status(report: dict[str, Any]) -> None:
         )
     stdout().print(counts)
     stdout().print(stages)
+    stdout().print(ledger_table(report["ledger"]))
     if report["usage"]:
-        usage = Table("task", "model", title="Model use of the last run", title_justify="left")
+        usage = Table("stage", "task", "model", title="Model use of the last run", title_justify="left")
         for column in ("calls", "from cache", "tokens in", "tokens out", "cost"):
             usage.add_column(column, justify="right")
         for row in report["usage"]:
             numbers = (row["calls"], row["cached_calls"], row["prompt_tokens"], row["completion_tokens"])
-            usage.add_row(row["task"], row["model"], *(f"{n:,}" for n in numbers), f"{row['cost']:.4f}")
+            usage.add_row(
+                words(row["stage"]),
+                row["task"],
+                row["model"],
+                *(f"{n:,}" for n in numbers),
+                f"{row['cost']:.4f}",
+            )
         stdout().print(usage)
     if report["failed"]:
         stdout().print(f"[yellow]{len(report['failed'])} rows failed[/yellow]: graphrag status --failed")
+    if report["stop_reason"]:
+        stdout().print(f"Stopped: {report['stop_reason']}", highlight=False)
     for row in report["skipped_inputs"]:
         stdout().print(f"not read: {row['uri']}: {row['reason']}", highlight=False, markup=False)
+
+
+def ledger_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the ledger as a table: what every row-by-row stage has done, and what it has not."""
+    from rich.table import Table
+
+    table = Table("stage", "rows", title="Ledger", title_justify="left")
+    for status in ("pending", "done", "empty", "failed"):
+        table.add_column(status, justify="right")
+    for row in rows:
+        numbers = (f"{row[status]:,}" for status in ("pending", "done", "empty"))
+        failed = f"[yellow]{row['failed']:,}[/yellow]" if row["failed"] else "0"
+        table.add_row(words(row["stage"]), row["rows"], *numbers, failed)
+    return table
 
 
 def _show_merges(rows: list[dict[str, Any]], limit: int, as_json: bool) -> None:
@@ -101,11 +127,9 @@ def _show_failed(rows: list[dict[str, Any]], limit: int, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    table = Table(
-        "document", "text unit", "attempts", "reason", title=f"Failed ({len(rows):,})", title_justify="left"
-    )
+    table = Table("stage", "row", "attempts", "reason", title=f"Failed ({len(rows):,})", title_justify="left")
     for row in shown:
-        table.add_row(str(row["uri"]), str(row["ordinal"]), str(row["attempts"]), row["reason"])
+        table.add_row(words(row["stage"]), row["label"], str(row["attempts"]), row["reason"])
     stdout().print(table)
     if rows:
         stdout().print("[dim]Ask again: graphrag index --retry-failed[/dim]")

@@ -12,6 +12,13 @@ Vectors = npt.NDArray[np.float32]
 
 
 @runtime_checkable
+class MeteredEmbedder(Protocol):
+    """An embedder that is paid by the token: ``prompt_tokens`` is what it charged for so far."""
+
+    prompt_tokens: int
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """Turns texts into vectors.
 

@@ -30,6 +30,7 @@ class OpenAICompatibleEmbedder:
         self._client: OpenAI | None = None
         self._lock = threading.Lock()
         self._dimension: int | None = None
+        self.prompt_tokens = 0  # as the endpoint counts them
         self.model_id = f"{settings.model}@{settings.base_url or 'openai'}"
 
     @property
@@ -83,7 +84,12 @@ class OpenAICompatibleEmbedder:
             )
         except (openai.OpenAIError, ValueError) as error:  # ValueError: a 200 whose body is not JSON
             raise _explained(error, self._settings) from error
-        return self._checked(answer, len(texts))
+        vectors = self._checked(answer, len(texts))
+        counted = answer.get("usage")
+        if isinstance(counted, dict) and isinstance(counted.get("prompt_tokens"), int):
+            with self._lock:
+                self.prompt_tokens += counted["prompt_tokens"]
+        return vectors
 
     def _checked(self, answer: Any, expected: int) -> Vectors:
         try:

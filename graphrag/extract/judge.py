@@ -49,5 +49,8 @@ async def judge_pairs(
         same = set(cast(SamePairs, response.parsed).same)
         return [number in same for number in range(1, len(batch) + 1)]
 
-    answers = await asyncio.gather(*(ask(batch) for batch in batches))
-    return [answer for batch in answers for answer in batch], failures
+    answers = await asyncio.gather(*(ask(batch) for batch in batches), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):  # only now: what was in flight is answered, and stored
+            raise answer
+    return [one for answer in answers if isinstance(answer, list) for one in answer], failures

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from graphrag.embed.base import Embedder, Vectors
+from graphrag.embed.base import Embedder, MeteredEmbedder, Vectors
 from graphrag.hashing import text_hash
 from graphrag.indexing.stage import StageContext
 from graphrag.llm.base import Usage
 from graphrag.schema import EMBEDDINGS
+from graphrag.tokens import approximate_tokens
 
 _BATCH = 128
 
@@ -55,8 +56,7 @@ class StoredEmbedder:
             if self._context.stopping.is_set():
                 break
             batch = todo[start : start + _BATCH]
-            vectors = self._embedder().embed(batch)
-            self._context.usage.add("embedding", self.model_id, Usage(calls=len(batch)))
+            vectors = self._embed(batch)
             flat = pa.array(vectors.reshape(-1), pa.float32())
             offsets = pa.array(np.arange(0, vectors.size + 1, vectors.shape[1]), pa.int32())
             rows = pa.table(
@@ -86,6 +86,18 @@ class StoredEmbedder:
         )
         flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return np.ascontiguousarray(flat, dtype=np.float32).reshape(len(keys), -1)
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        embedder, budget = self._embedder(), self._context.budget
+        charged = embedder.prompt_tokens if isinstance(embedder, MeteredEmbedder) else 0
+        if budget is not None and budget.embedding_cost(1):
+            with budget.embedding(sum(map(approximate_tokens, texts))):
+                vectors = embedder.embed(texts)
+        else:
+            vectors = embedder.embed(texts)
+        tokens = embedder.prompt_tokens - charged if isinstance(embedder, MeteredEmbedder) else 0
+        self._context.usage.add("embedding", self.model_id, Usage(len(texts), 0, tokens))
+        return vectors
 
     def _embedder(self) -> Embedder:
         if self._inner is None:

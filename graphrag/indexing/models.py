@@ -6,6 +6,7 @@ from functools import cached_property
 
 from graphrag.embed import Embedder, make_embedder
 from graphrag.llm import ChatModel, aclose, make_chat_model
+from graphrag.llm.budget import Budget
 from graphrag.llm.usage import UsageLog
 from graphrag.settings import Settings
 from graphrag.store.layout import Layout
@@ -22,17 +23,23 @@ class ProjectModels:
         *,
         chat: ChatModel | None = None,
         embedder: Embedder | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._settings = settings
         self._layout = layout
         self._usage = usage
         self._given_chat = chat
+        self._budget = budget
         self._given_embedder = embedder
 
     @cached_property
     def _chat(self) -> ChatModel:
         return make_chat_model(
-            self._settings.llm, cache=self._layout.llm_cache, usage=self._usage, backend=self._given_chat
+            self._settings.llm,
+            cache=self._layout.llm_cache,
+            usage=self._usage,
+            backend=self._given_chat,
+            budget=self._budget,
         )
 
     @cached_property

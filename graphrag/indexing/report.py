@@ -34,8 +34,12 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """Model use by task and model; ``cost`` follows the configured prices."""
+    """Model use by stage, task and model; ``cost`` follows the configured prices.
 
+    Of task ``embedding``, ``calls`` counts texts, and tokens are those that an endpoint charged for.
+    """
+
+    stage: str
     task: str
     model: str
     calls: int
@@ -55,7 +59,9 @@ class RunReport:
     failed: tuple[dict[str, Any], ...] = ()
     skipped_inputs: tuple[dict[str, Any], ...] = ()
     usage: tuple[UsageRow, ...] = ()
+    ledger: tuple[dict[str, Any], ...] = ()
     stopped: bool = False
+    stop_reason: str | None = None
     generation: str | None = None
 
     @property
@@ -85,13 +91,60 @@ def count_rows(store: Store) -> dict[str, int]:
     return counts
 
 
+# Input rows of every row-by-row stage, and for those keyed by content, where a row that is done stands.
+_ROWS = (
+    ("chunk_documents", "documents", "SELECT id FROM documents", None),
+    ("extract_graph", "text units", "SELECT id FROM text_units", None),
+    (
+        "summarize_descriptions",
+        "entities and relationships",
+        "SELECT id FROM entities UNION ALL SELECT id FROM relationships",
+        "SELECT owner_id FROM descriptions",
+    ),
+    (
+        "report_communities",
+        "communities",
+        "SELECT id FROM communities",
+        "SELECT community_id FROM community_reports",
+    ),
+)
+
+
+def ledger_counts(store: Store) -> tuple[dict[str, Any], ...]:
+    """Return for every row-by-row stage how many of its input rows are pending, done, empty and failed.
+
+    Pending is the anti-join: rows without an entry. Whether settings changed since is not looked at;
+    ``graphrag index --dry-run`` tells.
+    """
+    found = []
+    for stage, unit, rows, done in _ROWS:
+        entries = "SELECT row_id, status FROM ledger WHERE stage = $1"
+        if done is not None:
+            entries += f" UNION ALL SELECT *, 'done' FROM ({done})"
+        counted = store.sql(
+            f"""SELECT coalesce(l.status, 'pending') AS status, count(*) AS n
+                FROM ({rows}) r LEFT JOIN ({entries}) l ON l.row_id = r.id GROUP BY ALL""",
+            [stage],
+        ).to_pylist()
+        numbers = {row["status"]: row["n"] for row in counted}
+        statuses = {name: numbers.get(name, 0) for name in ("pending", "done", "empty", "failed")}
+        found.append({"stage": stage, "rows": unit, **statuses})
+    return tuple(found)
+
+
 def failed_rows(store: Store) -> tuple[dict[str, Any], ...]:
-    """Return every row of the ledger that failed, with the document it belongs to."""
+    """Return every row of the ledger that failed; ``label`` is what a reader knows it by."""
     return tuple(
         store.sql(
-            """SELECT l.stage, l.row_id, l.reason, l.attempts, d.uri, u.ordinal
+            """SELECT l.stage, l.row_id, l.reason, l.attempts, d.uri, u.ordinal, coalesce(
+                   d.uri || ' (text unit ' || u.ordinal || ')', e.title,
+                   s.title || ' ' || p.label || ' ' || t.title, c.title, l.row_id) AS label
                FROM ledger l LEFT JOIN text_units u ON u.id = l.row_id
                LEFT JOIN documents d ON d.id = u.document_id
+               LEFT JOIN entities e ON e.id = l.row_id LEFT JOIN communities c ON c.id = l.row_id
+               LEFT JOIN relationships r ON r.id = l.row_id
+               LEFT JOIN entities s ON s.id = r.source_id LEFT JOIN entities t ON t.id = r.target_id
+               LEFT JOIN predicates p ON p.id = r.predicate_id
                WHERE l.status = 'failed' ORDER BY l.stage, d.uri, u.ordinal, l.row_id"""
         ).to_pylist()
     )

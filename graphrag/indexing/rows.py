@@ -8,16 +8,18 @@ fingerprint, are dropped together with what the stage had written for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from graphrag.errors import BudgetExceededError
 from graphrag.indexing.stage import StageContext
 from graphrag.schema import LEDGER, WORKING_TABLES
 
 Status = Literal["done", "empty", "failed"]
+Failures = Mapping[str, tuple[str, str]]
 _TABLES = {table.name: table for table in WORKING_TABLES}
 _COMMIT_ROWS = 64
 
@@ -94,6 +96,58 @@ def commit(context: StageContext, stage: str, row_fingerprint: str, outcomes: Se
         store.upsert("ledger", LEDGER.of(entries), key=("stage", "row_id"))
 
 
+def forget_missing(context: StageContext, stage: str, row_ids: Collection[str]) -> None:
+    """Drop the ledger entries of rows that are not among ``row_ids`` any more."""
+    entries = context.store.sql("SELECT row_id FROM ledger WHERE stage = $1", [stage])["row_id"].to_pylist()
+    context.store.delete_keys("ledger", "row_id", set(entries).difference(row_ids), only=("stage", stage))
+
+
+def still_failed(context: StageContext, stage: str, keys: Mapping[str, str]) -> set[str]:
+    """Return which rows (id to key) failed under the key they have now, and are not to be asked again.
+
+    For stages whose rows are keyed by what they are made from. Failures under another key are forgotten.
+    """
+    entries = context.store.sql("SELECT row_id, fingerprint FROM ledger WHERE stage = $1", [stage])
+    known = dict(zip(entries["row_id"].to_pylist(), entries["fingerprint"].to_pylist(), strict=True))
+    changed = [row_id for row_id, key in keys.items() if known.get(row_id, key) != key]
+    context.store.delete_keys("ledger", "row_id", changed, only=("stage", stage))
+    if context.retry_failed:
+        return set()
+    return {row_id for row_id, key in keys.items() if known.get(row_id) == key}
+
+
+def settle(
+    context: StageContext, stage: str, table: str, column: str, rows: pa.Table, failures: Failures
+) -> None:
+    """Write ``rows`` of a stage keyed by content, and its failures (row id to key and reason).
+
+    A row that failed loses what an earlier key had left in ``table``: it would speak of what is no
+    more. A row that succeeded loses its failure. One transaction.
+    """
+    store = context.store
+    known = store.sql(
+        "SELECT row_id, fingerprint, attempts FROM ledger WHERE stage = $1", [stage]
+    ).to_pylist()
+    attempts = {(row["row_id"], row["fingerprint"]): row["attempts"] for row in known}
+    entries = [
+        {
+            "stage": stage,
+            "row_id": row_id,
+            "fingerprint": key,
+            "status": "failed",
+            "reason": reason,
+            "attempts": attempts.get((row_id, key), 0) + 1,
+        }
+        for row_id, (key, reason) in sorted(failures.items())
+    ]
+    with store.transaction():
+        store.upsert(table, rows)
+        if known:
+            store.delete_keys("ledger", "row_id", rows[column].to_pylist(), only=("stage", stage))
+        store.delete_keys(table, column, failures)
+        store.upsert("ledger", LEDGER.of(entries), key=("stage", "row_id"))
+
+
 def fail(context: StageContext, stage: str, failures: Mapping[str, str], row_fingerprint: str) -> None:
     """Make ``failures`` (row id to reason) the failures of ``stage``; those of an earlier run are forgotten.
 
@@ -127,15 +181,17 @@ async def work(
 ) -> AsyncIterator[RowOutcome]:
     """Yield the outcomes of ``do`` over ``rows`` as they come, at most ``concurrency`` at once.
 
-    Only so many rows are taken from ``rows`` as are in flight. When the run is asked to stop, no
-    new row is begun and those in flight are finished.
+    Only so many rows are taken from ``rows`` as are in flight. When the run is asked to stop, when the
+    budget is used up, or when a row fails in a way that others would too, no new row is begun, those
+    in flight are finished and handed on, and only then the error is raised.
     """
     waiting: set[asyncio.Task[RowOutcome]] = set()
     iterator = iter(rows)
     exhausted = False
+    error: BaseException | None = None
     try:
         while True:
-            while not exhausted and len(waiting) < concurrency and not context.stopping.is_set():
+            while not exhausted and len(waiting) < concurrency and not (error or context.stopping.is_set()):
                 try:
                     row = next(iterator)
                 except StopIteration:
@@ -143,15 +199,19 @@ async def work(
                     break
                 waiting.add(asyncio.ensure_future(do(row)))
             if not waiting:
-                return
+                break
             finished, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            errors = [error for task in finished if (error := task.exception()) is not None]
             for task in finished:
-                if task.exception() is None:  # what was answered is handed on, also beside an error
+                failure = task.exception()
+                if failure is None:
                     context.progress.advance()
                     yield task.result()
-            if errors:
-                raise errors[0]
+                elif isinstance(failure, BudgetExceededError):
+                    context.stop(str(failure))
+                else:
+                    error = error or failure
+        if error is not None:
+            raise error
     finally:
         for task in waiting:
             task.cancel()

@@ -19,6 +19,7 @@ from graphrag.embed.base import Embedder
 from graphrag.hashing import fingerprint
 from graphrag.indexing.progress import NoProgress, Progress
 from graphrag.llm.base import ChatModel
+from graphrag.llm.budget import Budget
 from graphrag.llm.prompts import prompt_hash
 from graphrag.llm.usage import UsageLog
 from graphrag.settings import Settings
@@ -60,6 +61,13 @@ class StageContext:
     progress: Progress = field(default_factory=NoProgress)
     retry_failed: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    budget: Budget | None = None
+    stop_reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the run at the next safe point: what is in flight is finished and kept."""
+        self.stop_reason = self.stop_reason or reason
+        self.stopping.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,9 @@ class Estimate:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     embedded_texts: int = 0
+
+
+Names = tuple[str, ...] | Callable[[Settings], tuple[str, ...]]
 
 
 def _never(_: Settings) -> bool:
@@ -86,28 +97,50 @@ class Stage:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     run: Callable[[StageContext], Awaitable[None]]
-    settings: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
+    settings: Names = ()  # dotted paths
+    prompts: Names = ()  # read only where the chat model is used
     uses_chat: Callable[[Settings], bool] = _never
     uses_embedder: Callable[[Settings], bool] = _never
     always: bool = False  # its input is outside the store, or it keeps a ledger of its own
-    extra: Callable[[StageContext], Any] | None = None  # other things its result depends on
+    extra: Callable[[StageContext], dict[str, Any]] | None = None  # other things its result depends on
     estimate: Callable[[StageContext], Estimate] | None = None
 
-    def row_fingerprint(self, context: StageContext) -> str:
-        """Hash what one row's result depends on, apart from the row itself."""
+    def reads(self, context: StageContext) -> dict[str, Any]:
+        """Return what one row's result depends on, apart from the row itself: flat, by words a user knows."""
         settings = context.settings
-        return fingerprint(
-            name=self.name,
-            version=self.version,
-            settings={path: settings.value(path) for path in self.settings},
-            prompts={name: prompt_hash(name, context.layout.root) for name in self.prompts},
-            chat=context.models.chat_id if self.uses_chat(settings) else None,
-            embedder=context.models.embedder_id if self.uses_embedder(settings) else None,
-            extra=self.extra(context) if self.extra else None,
-        )
+        chat = self.uses_chat(settings)
+        found: dict[str, Any] = {"version": self.version}
+        for path in _names(self.settings, settings):
+            found |= _leaves(f"setting {path}", settings.value(path))
+        for name in _names(self.prompts, settings) if chat else ():
+            found[f"prompt {name}"] = prompt_hash(name, context.layout.root)
+        found["chat model"] = context.models.chat_id if chat else None
+        found["embedding model"] = context.models.embedder_id if self.uses_embedder(settings) else None
+        if self.extra:
+            found |= _leaves("", self.extra(context))
+        return found
 
-    def fingerprint(self, context: StageContext) -> str:
-        """Hash everything the stage's result depends on."""
-        versions = {name: context.store.version(name) for name in self.inputs}
-        return fingerprint(row=self.row_fingerprint(context), inputs=versions)
+    def row_fingerprint(self, context: StageContext) -> str:
+        """Hash what :meth:`reads` returns."""
+        return fingerprint(name=self.name, reads=self.reads(context))
+
+    def input_versions(self, context: StageContext) -> dict[str, str]:
+        """Return the digests of the tables that the stage reads."""
+        return {name: context.store.version(name) for name in self.inputs}
+
+    def fingerprint(self, reads: dict[str, Any], inputs: dict[str, str]) -> str:
+        """Hash everything the stage's result depends on: what it reads, and the digests of its inputs."""
+        return fingerprint(name=self.name, reads=reads, inputs=inputs)
+
+
+def _names(names: Names, settings: Settings) -> tuple[str, ...]:
+    return names(settings) if callable(names) else names
+
+
+def _leaves(path: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        found |= _leaves(f"{path}.{name}" if path else name, inner)
+    return found

@@ -73,6 +73,14 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls - other.calls,
+            self.cached_calls - other.cached_calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+        )
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.calls + other.calls,

@@ -48,7 +48,15 @@ def m001_working_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_working_tables,)
+def m002_reads_of_stages(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep beside a stage's fingerprint what it was made from."""
+    connection.execute("ALTER TABLE stage_runs ADD COLUMN IF NOT EXISTS reads VARCHAR")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
+    m001_working_tables,
+    m002_reads_of_stages,
+)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> int:

@@ -88,7 +88,12 @@ STAGE = Stage(
     version="1",
     inputs=("relation_mentions", "mention_entities", "entities"),
     outputs=("predicates", "relationships", "relation_relationships"),
-    settings=("extraction.method", "extraction.min_pmi", "resolution"),
+    settings=lambda settings: (
+        "extraction.method",
+        *(("extraction.min_pmi",) if settings.extraction.method == "nlp" else ()),
+        "resolution.enabled",
+        *(("resolution.predicate_threshold",) if settings.resolution.enabled else ()),
+    ),
     uses_embedder=lambda settings: settings.resolution.enabled,
     run=run,
 )

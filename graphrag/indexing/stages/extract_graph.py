@@ -128,11 +128,23 @@ def _llm_fingerprint(context: StageContext, types: tuple[str, ...]) -> str:
     return fingerprint(stage=STAGE.row_fingerprint(context), types=types)
 
 
-def _extractor(context: StageContext) -> Any:
+def _settings_read(settings: Settings) -> tuple[str, ...]:
+    read = ("extraction.method", "extraction.entity_types", "extraction.claims")
+    if settings.extraction.method == "nlp":
+        return read
+    return (*read, "extraction.max_gleanings", "extraction.max_tokens")
+
+
+def _prompts_read(settings: Settings) -> tuple[str, ...]:
+    first = "extract_graph" if wire_format(settings) == "json" else "extract_graph_lines"
+    return (first, "extract_more") if settings.extraction.max_gleanings else (first,)
+
+
+def _extractor(context: StageContext) -> dict[str, Any]:
     """Return what the row fingerprint must know of the extractor beyond the settings."""
     if context.settings.extraction.method == "llm":
-        return wire_format(context.settings)
-    return _nlp_extractor(context.settings.extraction).extractor_id
+        return {"wire format": wire_format(context.settings)}
+    return {"extractor": _nlp_extractor(context.settings.extraction).extractor_id}
 
 
 @lru_cache(maxsize=1)
@@ -183,8 +195,8 @@ STAGE = Stage(
     version="1",
     inputs=("text_units",),
     outputs=("entity_mentions", "relation_mentions", "claim_mentions"),
-    settings=("extraction",),
-    prompts=("extract_graph", "extract_graph_lines", "extract_more"),
+    settings=_settings_read,
+    prompts=_prompts_read,
     uses_chat=lambda settings: settings.extraction.method == "llm",
     run=run,
     always=True,

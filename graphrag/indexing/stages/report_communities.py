@@ -20,7 +20,7 @@ from graphrag.extract.report_context import ChildReport, CommunityRows, build_re
 from graphrag.extract.reports import PROMPT, report_key, report_row, write_report
 from graphrag.indexing.community_rows import CommunityReader
 from graphrag.indexing.embedding_cache import StoredEmbedder
-from graphrag.indexing.rows import RowOutcome, fail, work
+from graphrag.indexing.rows import Failures, RowOutcome, forget_missing, settle, still_failed, work
 from graphrag.indexing.stage import Estimate, Stage, StageContext
 from graphrag.llm.prompts import prompt_hash
 from graphrag.schema import COMMUNITY_REPORTS
@@ -38,12 +38,14 @@ async def run(context: StageContext) -> None:
     reader = CommunityReader(store)
     reports = {row["community_id"]: row for row in store.table("community_reports").to_pylist()}
     context.progress.total(len(communities), "communities")
-    failures: dict[str, str] = {}
+    forget_missing(context, STAGE.name, {community["id"] for community in communities})
     by_level: dict[int, list[dict[str, Any]]] = {}
     for community in communities:
         by_level.setdefault(community["level"], []).append(community)
     numbers = {community["community"]: community for community in communities}
     for level in sorted(by_level, reverse=True):
+        if context.stopping.is_set():
+            return
         here = sorted(by_level[level], key=lambda row: row["community"])
         written: list[dict[str, Any]] = []
         extractive: list[dict[str, Any]] = []
@@ -53,10 +55,8 @@ async def run(context: StageContext) -> None:
             )
             (written if by_llm else extractive).append(community)
         children = {community["id"]: _child_reports(community, numbers, reports) for community in written}
-        brief = await _write(context, reader, written, children, reports, failures)
+        brief = await _write(context, reader, written, children, reports)
         _extract(context, reader, [*extractive, *brief], reports)
-    if not context.stopping.is_set():
-        fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
 
 
 async def _write(
@@ -65,14 +65,13 @@ async def _write(
     communities: Sequence[dict[str, Any]],
     children: dict[str, list[ChildReport]],
     reports: dict[str, dict[str, Any]],
-    failures: dict[str, str],
 ) -> list[dict[str, Any]]:
     """Let the model report on ``communities`` (of one level) that have no report on their context.
 
     Return those whose context is too brief to be worth a call.
     """
     settings = context.settings.reports
-    todo, brief = [], []
+    brief = []
     contexts = {}
     for community in communities:
         rows = reader.rows(community["entity_ids"], children[community["id"]])
@@ -81,11 +80,11 @@ async def _write(
             brief.append(community)
             continue
         key = report_key(built, settings, prompt_hash(PROMPT, context.layout.root), context.models.chat_id)
-        if reports.get(community["id"], {}).get("id") == key:
-            context.progress.advance()
-            continue
-        contexts[community["id"]] = (key, built)
-        todo.append(community)
+        if reports.get(community["id"], {}).get("id") != key:
+            contexts[community["id"]] = (key, built)
+    left = still_failed(context, STAGE.name, {id_: key for id_, (key, _) in contexts.items()})
+    todo = [community for community in communities if community["id"] in contexts.keys() - left]
+    context.progress.advance(len(communities) - len(todo) - len(brief))
     if not todo:
         return brief
     model = context.models.chat()
@@ -103,17 +102,18 @@ async def _write(
         )
 
     batch: list[dict[str, Any]] = []
+    failures: dict[str, tuple[str, str]] = {}
     try:
         async for outcome in work(context, todo, write, concurrency=context.settings.llm.concurrency):
             if outcome.status == "failed":
-                failures[outcome.row_id] = outcome.reason or "unknown"
-                continue
-            batch += outcome.rows["community_reports"]
-            if len(batch) >= _COMMIT_ROWS:
-                _keep(context, batch, reports)
-                batch = []
+                failures[outcome.row_id] = (contexts[outcome.row_id][0], outcome.reason or "unknown")
+            else:
+                batch += outcome.rows["community_reports"]
+            if len(batch) + len(failures) >= _COMMIT_ROWS:
+                _keep(context, batch, reports, failures)
+                batch, failures = [], {}
     finally:
-        _keep(context, batch, reports)
+        _keep(context, batch, reports, failures)
     return brief
 
 
@@ -149,9 +149,17 @@ def _extract(
         context.progress.advance(len(batch))
 
 
-def _keep(context: StageContext, rows: list[dict[str, Any]], reports: dict[str, dict[str, Any]]) -> None:
-    context.store.upsert("community_reports", COMMUNITY_REPORTS.of(rows))
+def _keep(
+    context: StageContext,
+    rows: list[dict[str, Any]],
+    reports: dict[str, dict[str, Any]],
+    failures: Failures | None = None,
+) -> None:
+    made = COMMUNITY_REPORTS.of(rows)
+    settle(context, STAGE.name, "community_reports", "community_id", made, failures or {})
     reports.update((row["community_id"], row) for row in rows)
+    for community_id in failures or ():
+        reports.pop(community_id, None)
 
 
 def _child_reports(
@@ -173,6 +181,13 @@ def _child_reports(
 
 def _uses_llm(settings: Settings) -> bool:
     return settings.resolved(settings.reports.method) == "llm"
+
+
+def _settings_read(settings: Settings) -> tuple[str, ...]:
+    if not _uses_llm(settings):
+        return ("reports.method", "reports.max_findings")
+    names = ("method", "max_input_tokens", "max_tokens", "max_findings", "min_llm_size", "min_llm_tokens")
+    return tuple(f"reports.{name}" for name in names)
 
 
 def _estimate(context: StageContext) -> Estimate:
@@ -209,7 +224,7 @@ STAGE = Stage(
         "mention_entities",
     ),
     outputs=("community_reports",),
-    settings=("reports",),
+    settings=_settings_read,
     prompts=(PROMPT,),
     uses_chat=_uses_llm,
     uses_embedder=lambda _: True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from graphrag.errors import ConfigError
 from graphrag.extract.judge import PROMPT, judge_pairs
@@ -76,9 +77,17 @@ def asks_llm(settings: Settings) -> bool:
     return settings.extraction.method == "llm" and settings.llm.provider != "embedded"
 
 
-def _overrides_version(context: StageContext) -> str | None:
+def _settings_read(settings: Settings) -> tuple[str, ...]:
+    if not settings.resolution.enabled:
+        return ("resolution.enabled",)
+    names = ("enabled", "fuzzy_threshold", "embedding_threshold", "llm_band")
+    return tuple(f"resolution.{name}" for name in names)
+
+
+def _reads_besides(context: StageContext) -> dict[str, Any]:
     path = context.layout.merge_overrides
-    return text_hash(path.read_text(encoding="utf-8")) if path.is_file() else None
+    overrides = text_hash(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return {"decisions about merges": overrides}
 
 
 STAGE = Stage(
@@ -86,10 +95,10 @@ STAGE = Stage(
     version="1",
     inputs=("entity_mentions", "text_units"),
     outputs=("mention_entities", "entity_merges", "entities"),
-    settings=("resolution",),
+    settings=_settings_read,
     prompts=(PROMPT,),
     uses_chat=asks_llm,
     uses_embedder=lambda settings: settings.resolution.enabled,
     run=run,
-    extra=_overrides_version,
+    extra=_reads_besides,
 )

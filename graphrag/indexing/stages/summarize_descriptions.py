@@ -8,13 +8,13 @@ from typing import Any, cast
 from graphrag.errors import LLMError
 from graphrag.extract.descriptions import Method, joined_descriptions, summarise, summary_key
 from graphrag.indexing.embedding_cache import StoredEmbedder
-from graphrag.indexing.rows import RowOutcome, fail, work
+from graphrag.indexing.rows import Failures, RowOutcome, forget_missing, settle, still_failed, work
 from graphrag.indexing.stage import Stage, StageContext
 from graphrag.llm.prompts import prompt_hash
 from graphrag.schema import DESCRIPTIONS
 from graphrag.settings import Settings
 
-_COMMIT_ROWS = 1000
+_COMMIT_ROWS = 64
 
 # In the order the documents say it, so that the joined text reads forwards.
 _OWNERS = """
@@ -51,14 +51,19 @@ async def run(context: StageContext) -> None:
         else None,
         "model_id": context.models.chat_id if method == "llm" else context.models.embedder_id,
     }
-    todo: list[dict[str, Any]] = []
     for owner in owners:
         owner["fingerprint"] = summary_key(
             owner["descriptions"], settings, method, **asked, title=owner["title"]
         )
-        if known.pop(owner["owner_id"], None) != owner["fingerprint"]:
-            todo.append(owner)
-    store.delete_keys("descriptions", "owner_id", known)
+    keys = {owner["owner_id"]: owner["fingerprint"] for owner in owners}
+    store.delete_keys("descriptions", "owner_id", known.keys() - keys.keys())
+    forget_missing(context, STAGE.name, keys)
+    left = still_failed(context, STAGE.name, keys)
+    todo = [
+        owner
+        for owner in owners
+        if known.get(owner["owner_id"]) != owner["fingerprint"] and owner["owner_id"] not in left
+    ]
     context.progress.total(len(todo), "descriptions")
     joined = [(owner, joined_descriptions(owner["descriptions"], settings.max_tokens)) for owner in todo]
     short = [(owner, text) for owner, text in joined if text is not None]
@@ -90,26 +95,29 @@ async def _summarise(context: StageContext, method: Method, owners: list[dict[st
         return RowOutcome(owner["owner_id"], "done", rows={"descriptions": [{"text": text}]})
 
     batch: list[tuple[dict[str, Any], str]] = []
-    failures: dict[str, str] = {}
-    async for outcome in work(context, owners, describe, concurrency=context.settings.llm.concurrency):
-        owner = by_id[outcome.row_id]
-        if outcome.status == "failed":
-            failures[outcome.row_id] = outcome.reason or "unknown"
-            continue
-        batch.append((owner, outcome.rows["descriptions"][0]["text"]))
-        if len(batch) >= _COMMIT_ROWS:
-            _write(context, batch)
-            batch = []
-    _write(context, batch)
-    fail(context, STAGE.name, failures, STAGE.row_fingerprint(context))
+    failures: dict[str, tuple[str, str]] = {}
+    try:
+        async for outcome in work(context, owners, describe, concurrency=context.settings.llm.concurrency):
+            owner = by_id[outcome.row_id]
+            if outcome.status == "failed":
+                failures[outcome.row_id] = (owner["fingerprint"], outcome.reason or "unknown")
+            else:
+                batch.append((owner, outcome.rows["descriptions"][0]["text"]))
+            if len(batch) + len(failures) >= _COMMIT_ROWS:
+                _write(context, batch, failures)
+                batch, failures = [], {}
+    finally:
+        _write(context, batch, failures)
 
 
-def _write(context: StageContext, described: Sequence[tuple[dict[str, Any], str]]) -> None:
+def _write(
+    context: StageContext, described: Sequence[tuple[dict[str, Any], str]], failures: Failures | None = None
+) -> None:
     rows = [
         {"owner_id": owner["owner_id"], "fingerprint": owner["fingerprint"], "text": text}
         for owner, text in described
     ]
-    context.store.upsert("descriptions", DESCRIPTIONS.of(rows))
+    settle(context, STAGE.name, "descriptions", "owner_id", DESCRIPTIONS.of(rows), failures or {})
 
 
 def _method_is_llm(settings: Settings) -> bool:
@@ -128,7 +136,7 @@ STAGE = Stage(
         "relation_mentions",
     ),
     outputs=("descriptions",),
-    settings=("descriptions",),
+    settings=("descriptions.method", "descriptions.max_tokens", "descriptions.max_input_tokens"),
     prompts=("summarize_descriptions",),
     uses_chat=_method_is_llm,
     uses_embedder=lambda settings: not _method_is_llm(settings),
