@@ -72,7 +72,7 @@ class OpenAICompatibleEmbedder:
 
         client = self._opened()
         try:
-            answer = client.post(
+            answer: Any = client.post(
                 "/embeddings",
                 cast_to=object,  # plain data: the SDK's models would walk through every number
                 body={
