@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from graphrag.embed.base import Embedder, Vectors
+from graphrag.embed.base import Embedder, TokenEmbedder, TokenVectors, Vectors
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.settings import EmbeddingSettings
 
-__all__ = ["Embedder", "FakeEmbedder", "Vectors", "make_embedder"]
+__all__ = ["Embedder", "FakeEmbedder", "TokenEmbedder", "TokenVectors", "Vectors", "make_embedder"]
 
 
 def make_embedder(settings: EmbeddingSettings) -> Embedder:

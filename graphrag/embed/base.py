@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -43,4 +44,35 @@ class Embedder(Protocol):
         Raises:
             EmbeddingError: the model did not answer, or with vectors of another size.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """The tokens of one text in its context: ``vectors`` (n, dimension), ``spans`` (n, 2) in characters."""
+
+    vectors: Vectors
+    spans: npt.NDArray[np.int64]
+
+
+@runtime_checkable
+class TokenEmbedder(Protocol):
+    """An embedder that also tells its tokens apart (local models can, endpoints cannot)."""
+
+    @property
+    def model_id(self) -> str:
+        """Name of model and weights."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit-length row per text, as :class:`Embedder` does."""
+        ...
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """Return the last hidden states of every text's tokens, not normalised; long texts are cut."""
         ...

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from graphrag.embed.base import Vectors
+from graphrag.embed.base import TokenVectors, Vectors
 
 _WORD = re.compile(r"\w+")
 _WORD_WEIGHT = 3
@@ -47,6 +47,16 @@ class FakeEmbedder:
                 row[0] = 1.0
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """Return a row for every word, as :meth:`embed` makes it; a word knows nothing of its neighbours."""
+        found = []
+        for text in texts:
+            words = list(_WORD.finditer(text))
+            rows = self.embed([word.group() for word in words])
+            spans = np.array([word.span() for word in words], dtype=np.int64).reshape(-1, 2)
+            found.append(TokenVectors(rows, spans))
+        return found
 
 
 def _features(text: str) -> Counter[str]:

