@@ -8,6 +8,7 @@ paths that questions ask for.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,16 @@ class PathGraph:
         self._edges = np.concatenate([edges, edges])[order]
         self._offsets = np.zeros(len(names) + 1, dtype=np.int64)
         np.cumsum(np.bincount(owners, minlength=len(names)), out=self._offsets[1:])
+        self._removed: npt.NDArray[np.bool_] | None = None
+
+    def without(self, edges: Iterable[int]) -> PathGraph:
+        """Return this graph without ``edges``; everything but a mask is shared with it."""
+        other = copy.copy(self)
+        other._removed = np.zeros(self.n_edges, dtype=np.bool_)
+        if self._removed is not None:
+            other._removed |= self._removed
+        other._removed[np.fromiter(edges, dtype=np.int64)] = True
+        return other
 
     @property
     def n_nodes(self) -> int:
@@ -132,6 +143,9 @@ class PathGraph:
         which = np.repeat(np.arange(len(nodes)), lengths)
         runs = np.arange(total) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         at = starts[which] + runs
+        if self._removed is not None:
+            kept = ~self._removed[self._edges[at]]
+            which, at = which[kept], at[kept]
         return which, self._steps[at], self._targets[at], self._edges[at]
 
     def follow(self, nodes: Ints, step: int, avoid: Ints = _NONE) -> Ints:
@@ -211,6 +225,18 @@ class PathTrie:
     def ends(self, path: RelationPath) -> Ints:
         """Return the nodes at the end of ``path``, ascending; none where it does not exist."""
         return self._front(path).nodes
+
+    def ranked_ends(self, path: RelationPath) -> Ints:
+        """Return the end nodes of ``path``, those that most edges of its last step lead to first."""
+        ends = self.ends(path)
+        if not len(path) or not len(ends):
+            return ends
+        _, steps, targets, _ = self.graph.edges_at(self.ends(path[:-1]))
+        led, counts = np.unique(targets[steps == path[-1]], return_counts=True)
+        support = np.zeros(len(ends), dtype=np.int64)
+        _, at, places = np.intersect1d(ends, led, assume_unique=True, return_indices=True)
+        support[at] = counts[places]
+        return ends[np.lexsort((ends, -support))]
 
     def continuations(self, path: RelationPath) -> dict[int, int]:
         """Return the steps that can follow ``path`` and how many edges each has; empty is the end."""

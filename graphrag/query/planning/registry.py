@@ -1,0 +1,81 @@
+"""Make the planner that a setting or an option names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphrag.embed.base import Embedder, TokenEmbedder
+from graphrag.errors import ConfigError
+from graphrag.llm.base import ChatModel
+from graphrag.query.planning.base import Planner
+from graphrag.query.planning.embed import EmbedPlanner
+from graphrag.query.planning.scorer import CONFIG_FILE, StepPlanner, StepScorer
+from graphrag.resources import resource_root
+
+if TYPE_CHECKING:
+    from graphrag.query.answer import Account
+
+PLANNERS = ("embed", "tuned", "llm")
+
+
+def shipped_planner() -> Path:
+    """Return the folder of the planner that comes with the library."""
+    return resource_root() / "data" / "adapters" / "planner"
+
+
+def make_planner(
+    name: str,
+    embedder: Embedder | None,
+    *,
+    folder: Path | None = None,
+    chat_model: ChatModel | None = None,
+    account: Account | None = None,
+    root: Path | None = None,
+) -> Planner:
+    """Return planner ``name``; ``folder`` holds a tuned one (the shipped one when None).
+
+    Raises:
+        ConfigError: no such planner, nothing in ``folder``, or a model that it needs is missing.
+    """
+    if name not in PLANNERS:
+        raise ConfigError(f"There is no planner {name!r}.", hint=f"There are: {', '.join(PLANNERS)}.")
+    if name == "tuned":
+        return _tuned(folder or shipped_planner(), embedder)
+    if embedder is None:
+        raise ConfigError("Planning by vectors needs an embedder, and there is none.", hint="Set `embedding`.")
+    shortlist = EmbedPlanner(embedder)
+    if name == "embed":
+        return shortlist
+    if chat_model is None:
+        raise ConfigError("The planner 'llm' needs a language model, and there is none.", hint="Set `llm`.")
+    return LLMPlannerFactory(chat_model, shortlist, root, account)
+
+
+def fits(folder: Path, embedder: Embedder | None) -> bool:
+    """Say whether the step planner in ``folder`` was trained with this embedder."""
+    file = folder / CONFIG_FILE
+    if embedder is None or not isinstance(embedder, TokenEmbedder) or not file.is_file():
+        return False
+    return bool(json.loads(file.read_text(encoding="utf-8"))["encoder"] == embedder.model_id)
+
+
+def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
+    if (folder / CONFIG_FILE).is_file():
+        if embedder is None:
+            raise ConfigError("The tuned planner needs an embedder, and there is none.", hint="Set `embedding`.")
+        return StepPlanner(StepScorer.load(folder), embedder)
+    if not (folder / "adapter_config.json").is_file():
+        raise ConfigError(
+            f"There is no planner in {folder}: neither {CONFIG_FILE} nor adapter_config.json.",
+            hint="Train one with `graphrag tune planner`, or take --planner embed.",
+        )
+    from graphrag.query.planning.adapter import AdapterPlanner
+
+    def load() -> object:
+        from graphrag.llm.embedded import cache_folder  # noqa: F401
+
+        raise AssertionError
+
+    return AdapterPlanner(load)  # type: ignore[arg-type]
