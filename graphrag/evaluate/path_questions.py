@@ -77,14 +77,19 @@ def split_questions(
     split of a templated set leaks both (98 % of PathQuestion's test questions). Membership follows
     from a hash of ``seed`` and what is kept apart, so it does not depend on the order of the file.
     """
-    kept_apart = {"random": lambda q: (q.id, q.text), "start": lambda q: q.topic, "path": lambda q: q.path}
-    keys = [kept_apart[by](question) for question in questions]
+    keys = [_kept_apart(question, by) for question in questions]
     distinct = sorted(set(keys), key=lambda key: content_hash(seed, by, key))
     n_test = max(1, len(distinct) * _TEST_PARTS // _PARTS)
     held_out = set(distinct[:n_test])
     train = [question for question, key in zip(questions, keys, strict=True) if key not in held_out]
     test = [question for question, key in zip(questions, keys, strict=True) if key in held_out]
     return train, test
+
+
+def _kept_apart(question: PathQuestion, by: PathSplit) -> tuple[str, ...]:
+    if by == "random":
+        return (question.id, question.text)
+    return (question.topic,) if by == "start" else question.path or ()
 
 
 def sampled(questions: Sequence[PathQuestion], n: int | None, *, seed: int = 0) -> list[PathQuestion]:

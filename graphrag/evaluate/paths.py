@@ -14,7 +14,7 @@ from graphrag.evaluate.path_questions import PathQuestion
 from graphrag.evaluate.significance import bootstrap_interval, paired_bootstrap
 from graphrag.graph.paths import Budget, PathGraph, PathTrie, RelationPath
 from graphrag.query.planning.base import PlanFor, Planner, masked
-from graphrag.tune.planner_data import PlanExample, agreeing, shortest_paths
+from graphrag.query.planning.examples import PlanExample, agreeing, shortest_paths
 
 MAX_HOPS = 3
 METRICS = ("hits@1", "hits@1_lenient", "hit", "exact_set", "f1", "path_exact")
@@ -77,7 +77,7 @@ async def ask_paths(
     always_answer: bool = False,
     advance: Callable[[], None] | None = None,
 ) -> list[PathOutcome]:
-    """Answer every question with the end nodes of the best plan; ``direct`` reasoning, no LLM call of its own.
+    """Answer every question with the end nodes of the best plan (``direct``): no LLM call of its own.
 
     An untrusted plan is an abstention, which counts as wrong, unless ``always_answer``. With
     ``counterfactual`` the gold edges are taken out of the graph first.

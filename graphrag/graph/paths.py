@@ -12,6 +12,7 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -314,13 +315,13 @@ class PathTrie:
     def _kept(self, nodes: Ints) -> Ints:
         if len(nodes) <= self.budget.max_nodes:
             return nodes
-        keys = [nodes, self.graph.degrees[nodes]]
+        keys: list[npt.NDArray[Any]] = [nodes, self.graph.degrees[nodes]]
         if self._scores is not None:
             keys.append(-self._scores[nodes])
         return np.sort(nodes[np.lexsort(keys)[: self.budget.max_nodes]])
 
     def _within_edges(self, nodes: Ints) -> Ints:
-        """Return as many nodes, those with fewest edges first, as the budget of edges allows (at least one)."""
+        """Return as many nodes, fewest edges first, as the budget of edges allows (at least one)."""
         degrees = self.graph.degrees[nodes]
         if int(degrees.sum()) <= self.budget.max_edges:
             return nodes

@@ -54,8 +54,8 @@ def read_triples(path: Path) -> Triples:
     """Read the triples of a file; ``.gz`` is unpacked, tab or ``|`` is found by itself.
 
     N-Triples, Turtle and other RDF (by their ending) are read by rdflib; a node with an
-    ``rdfs:label`` is called so, any other by the last part of its address. Empty lines, lines that
-    begin with ``#`` and have no separator, and a first line of the column names are passed over.
+    ``rdfs:label`` is called so, any other by the last part of its address. Empty lines and a first line
+    of the column names are passed over; other lines without three parts are counted as malformed.
 
     Raises:
         InputError: there is no such file, or no line of it is a triple.
@@ -144,7 +144,9 @@ def _read_rdf(path: Path, format: str) -> Triples:
         graph.parse(data=_bytes(path), format=format)
     except Exception as error:  # each of rdflib's parsers has errors of its own
         raise InputError(f"{path} is not valid RDF ({format}): {error}.") from None
-    labels = {subject: str(value) for subject, value in sorted(graph.subject_objects(RDFS.label), reverse=True)}
+    labels = {
+        subject: str(value) for subject, value in sorted(graph.subject_objects(RDFS.label), reverse=True)
+    }
     taken = Counter(labels.values())
 
     def name(node: Any) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from graphrag.embed.base import TokenEmbedder
 from graphrag.errors import ConfigError
 from graphrag.query.planning.base import MASK, step_text
+from graphrag.query.planning.examples import PlanExample
 from graphrag.query.planning.scorer import PAIR_SCALE, REACH, ROLES, SHARPNESS, StepScorer, positions
-from graphrag.tune.planner_data import PlanExample
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,10 @@ class PlannerTraining:
     forget: float = 0.3
     elsewhere: float = 0.5
     seed: int = 0
+
+
+# Many relations, one question or two for each, and no graph: longer, with more weight decay.
+PLANS_TRAINING = PlannerTraining(epochs=15, batch_size=128, weight_decay=1e-2, forget=0.2)
 
 
 def train_step_scorer(

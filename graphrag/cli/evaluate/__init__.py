@@ -6,14 +6,14 @@ from types import ModuleType
 
 import typer
 
-from graphrag.cli.evaluate import retrieval
+from graphrag.cli.evaluate import paths, retrieval
 
 group = typer.Typer(
     name="evaluate",
     help="Measure retrieval, answers, extraction and paths against gold data.",
     no_args_is_help=True,
 )
-COMMANDS: tuple[ModuleType, ...] = (retrieval,)
+COMMANDS: tuple[ModuleType, ...] = (paths, retrieval)
 
 
 def register(app: typer.Typer) -> None:

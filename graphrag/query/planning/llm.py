@@ -61,7 +61,9 @@ class LLMPlanner:
         try:
             response = await self._model.complete(request)
         except StructuredOutputError as error:
-            return Planning(offered.plans[:k], False, f"the model gave no choice: {error}", offered.considered)
+            return Planning(
+                offered.plans[:k], False, f"the model gave no choice: {error}", offered.considered
+            )
         if self._account is not None:
             self._account.add("plan", self._model.model_id, response)
         assert isinstance(response.parsed, ChosenPaths)
@@ -72,4 +74,6 @@ class LLMPlanner:
         chosen = [offered.plans[n - 1] for n in numbers]
         rest = [plan for plan in offered.plans if plan not in chosen]
         plans = tuple(Plan(plan.path, float(-place)) for place, plan in enumerate([*chosen, *rest][:k]))
-        return Planning(plans, True, f"the model chose {numbers[0]} of {len(paths)} paths", offered.considered)
+        return Planning(
+            plans, True, f"the model chose {numbers[0]} of {len(paths)} paths", offered.considered
+        )

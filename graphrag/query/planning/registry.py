@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from graphrag.query.planning.scorer import CONFIG_FILE, StepPlanner, StepScorer
 from graphrag.resources import resource_root
 
 if TYPE_CHECKING:
+    from graphrag.llm.generation import Generator
     from graphrag.query.answer import Account
 
 PLANNERS = ("embed", "tuned", "llm")
@@ -44,13 +46,19 @@ def make_planner(
     if name == "tuned":
         return _tuned(folder or shipped_planner(), embedder)
     if embedder is None:
-        raise ConfigError("Planning by vectors needs an embedder, and there is none.", hint="Set `embedding`.")
+        raise ConfigError(
+            "Planning by vectors needs an embedder, and there is none.", hint="Set `embedding`."
+        )
     shortlist = EmbedPlanner(embedder)
     if name == "embed":
         return shortlist
     if chat_model is None:
         raise ConfigError("The planner 'llm' needs a language model, and there is none.", hint="Set `llm`.")
-    return LLMPlannerFactory(chat_model, shortlist, root, account)
+    from graphrag.query.planning.llm import LLMPlanner
+
+    better = folder or shipped_planner()
+    offers = _tuned(better, embedder) if fits(better, embedder) else shortlist
+    return LLMPlanner(chat_model, offers, root=root, account=account)
 
 
 def fits(folder: Path, embedder: Embedder | None) -> bool:
@@ -61,10 +69,16 @@ def fits(folder: Path, embedder: Embedder | None) -> bool:
     return bool(json.loads(file.read_text(encoding="utf-8"))["encoder"] == embedder.model_id)
 
 
+def _no_embedder() -> ConfigError:
+    return ConfigError("Planning needs an embedder, and there is none.", hint="Set `embedding`.")
+
+
 def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
     if (folder / CONFIG_FILE).is_file():
         if embedder is None:
-            raise ConfigError("The tuned planner needs an embedder, and there is none.", hint="Set `embedding`.")
+            raise ConfigError(
+                "The tuned planner needs an embedder, and there is none.", hint="Set `embedding`."
+            )
         return StepPlanner(StepScorer.load(folder), embedder)
     if not (folder / "adapter_config.json").is_file():
         raise ConfigError(
@@ -73,9 +87,15 @@ def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
         )
     from graphrag.query.planning.adapter import AdapterPlanner
 
-    def load() -> object:
-        from graphrag.llm.embedded import cache_folder  # noqa: F401
+    return AdapterPlanner(partial(_load_adapter, folder))
 
-        raise AssertionError
 
-    return AdapterPlanner(load)  # type: ignore[arg-type]
+def _load_adapter(folder: Path) -> Generator:
+    from graphrag.llm.embedded import embedded_folder
+    from graphrag.llm.generation import load_generator
+
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    base = str(config.get("base_model_name_or_path") or "")
+    # The embedded model's folder lies in a cache that differs from one machine to the next.
+    source = base if Path(base).is_dir() or not Path(base).is_absolute() else str(embedded_folder())
+    return load_generator(source, adapter=str(folder))

@@ -17,6 +17,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ from graphrag.graph.paths import PathTrie, RelationPath
 from graphrag.query.planning.base import (
     MASK,
     STOP,
-    Plan,
     PlanFor,
     Planning,
     Scores,
@@ -150,7 +150,7 @@ class _Reading:
     def path(self, names: Sequence[str]) -> float:
         """Return the score of a whole path."""
         self.read(names)
-        inner = sum(self.pair(one, two) for one, two in zip(names, names[1:], strict=False))
+        inner = sum(self.pair(one, two) for one, two in pairwise(names))
         anywhere = sum(self.role("any", name) for name in names)
         return self.role("first", names[0]) + self.role("last", names[-1]) + anywhere + inner
 
@@ -171,7 +171,7 @@ class StepPlanner:
     def __init__(self, scorer: StepScorer, embedder: Embedder, *, vectors: TextVectors | None = None) -> None:
         if not isinstance(embedder, TokenEmbedder) or embedder.model_id != scorer.encoder:
             raise ConfigError(
-                f"The tuned planner reads questions with {scorer.encoder}; the embedder is {embedder.model_id}.",
+                f"The tuned planner reads with {scorer.encoder}; the embedder is {embedder.model_id}.",
                 hint="Use --planner embed, or train a planner for this embedder: graphrag tune planner.",
             )
         self.scorer = scorer
@@ -234,7 +234,7 @@ class StepPlanner:
 
 def positions(spans: npt.NDArray[np.int64], mask_at: int) -> npt.NDArray[np.int64]:
     """Return for each token its distance from the masked entity, as a place in the position weights."""
-    at = np.flatnonzero((spans[:, 0] <= mask_at) & (mask_at < spans[:, 1])) if mask_at >= 0 else []
+    at = np.flatnonzero((spans[:, 0] <= mask_at) & (mask_at < spans[:, 1]))
     centre = int(at[0]) if len(at) else 0
     return np.clip(np.arange(len(spans)) - centre, -REACH, REACH) + REACH
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def composed(examples: Sequence[PlanExample], n: int, *, max_hops: int, seed: in
         for gold in example.gold:
             by_plan.setdefault(gold, []).append(example)
     plans = sorted(by_plan)
-    seen_pairs = {pair for plan in plans for pair in zip(plan, plan[1:], strict=False)}
+    seen_pairs = {pair for plan in plans for pair in pairwise(plan)}
     made: dict[tuple[str, Names], PlanExample] = {}
     for _ in range(_TRIES * n):
         if len(made) >= n or not inner:

@@ -1,0 +1,310 @@
+"""``graphrag evaluate paths`` and ``graphrag evaluate plans``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphrag.cli.console import Root, stderr, stdout
+
+if TYPE_CHECKING:
+    from graphrag.embed.base import Embedder
+    from graphrag.evaluate.path_questions import PathQuestion
+    from graphrag.graph.paths import PathGraph
+    from graphrag.query.planning import Planner
+
+Out = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file (- : print).")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Ask only N questions, drawn by the seed.")]
+_COMPOSED = 2500
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands to ``group``."""
+    group.command()(paths)
+    group.command()(plans)
+
+
+def paths(
+    graph: Annotated[Path, typer.Option("--graph", "-g", help="Triples: tab or | separated, RDF, or .gz.")],
+    questions: Annotated[
+        Path,
+        typer.Option("--questions", "-q", help="JSON Lines with question, topic, answers; or PathQuestion."),
+    ],
+    planner: Annotated[str, typer.Option(help="embed (untuned), tuned, or llm.")] = "tuned",
+    planner_folder: Annotated[
+        Path | None, typer.Option(help="Folder of a tuned planner; the shipped one when not given.")
+    ] = None,
+    train: Annotated[
+        list[Path] | None,
+        typer.Option(help="Train the tuned planner on this question file first (repeatable)."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Test on a fifth of the file and train on the rest: random, start (no start entity in "
+            "both parts) or path (no relation path in both). With --train, only the test part is used."
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(help="Trained on: gold, shortest, or agree (shortest paths that give the answers)."),
+    ] = "gold",
+    counterfactual: Annotated[
+        bool, typer.Option("--counterfactual", help="Also ask with the gold edges deleted: who abstains?")
+    ] = False,
+    always_answer: Annotated[
+        bool, typer.Option("--always-answer", help="Answer also where the planner does not trust its plan.")
+    ] = False,
+    max_hops: Annotated[int, typer.Option(min=1, max=6, help="Longest path.")] = 3,
+    limit: Limit = None,
+    seed: Annotated[int, typer.Option(help="Seed of splits, draws and training.")] = 0,
+    root: Root = Path(),
+    out: Out = None,
+) -> None:
+    """Answer questions by relation paths and score them, beside an untuned embedder and the gold paths."""
+    from graphrag.errors import ConfigError
+    from graphrag.evaluate import path_questions as files
+    from graphrag.evaluate import paths as evaluation
+    from graphrag.graph.triples import read_triples
+
+    if split is not None and split not in files.PATH_SPLITS:
+        raise ConfigError(f"There is no split {split!r}.", hint=f"There are: {', '.join(files.PATH_SPLITS)}.")
+    triples = read_triples(graph)
+    there = triples.graph()
+    asked = files.read_path_questions(questions)
+    training = [one for file in train or () for one in _training_part(file, split, seed)]
+    if split is not None:
+        rest, asked = files.split_questions(asked, split, seed=seed)
+        training = training or rest
+    asked = files.sampled(asked, limit, seed=seed)
+    embedder, chosen, usage = _planner(root, planner, planner_folder, there, training, labels, max_hops, seed)
+
+    def ask(who: Planner, label: str, **how: Any) -> list[evaluation.PathOutcome]:
+        with _bar(label, len(asked)) as advance:
+            return asyncio.run(
+                evaluation.ask_paths(there, asked, who, max_hops=max_hops, advance=advance, **how)
+            )
+
+    ours = ask(chosen, planner, always_answer=always_answer)
+    figures = {"planner": planner, **evaluation.summary(ours), **usage()}
+    figures |= {"graph": {"triples": len(triples), "malformed": triples.malformed, "nodes": there.n_nodes}}
+    figures |= {"trained_on": len(training), "split": split, "seed": seed, "max_hops": max_hops}
+    ceiling = evaluation.follow_gold(there, asked)
+    if ceiling is not None:
+        figures["oracle"] = evaluation.summary(ceiling)
+    if planner != "embed":
+        from graphrag.query.planning.embed import EmbedPlanner
+
+        base = ask(EmbedPlanner(embedder, least=-1.0), "embedder, untuned", always_answer=True)
+        figures["embed_untuned"] = evaluation.summary(base)
+        figures["against_embed_untuned"] = evaluation.against(ours, base)
+    consistent = [place for place, one in enumerate(asked) if one.consistent]
+    if consistent:
+        figures["kb_consistent"] = evaluation.summary([ours[place] for place in consistent])
+    if counterfactual:
+        asked = [one for one in asked if one.consistent is not False]
+        without = ask(chosen, "gold edges deleted", counterfactual=True)
+        figures["abstained_without_gold_edges"] = 1 - evaluation.summary(without)["answered"]
+        figures["abstained"] = 1 - figures["answered"]
+    _write(figures, out)
+    if str(out) != "-":
+        _show_paths(figures)
+
+
+def plans(
+    questions: Annotated[
+        Path, typer.Option("--questions", "-q", help="JSON Lines with question, gold_paths, rog_paths.")
+    ],
+    train: Annotated[
+        Path | None, typer.Option(help="Training file; the _train_ file beside a _val_ one when not given.")
+    ] = None,
+    limit: Limit = None,
+    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    root: Root = Path(),
+    out: Out = None,
+) -> None:
+    """Train a planner on recorded questions and compare its plans with the recorded ones: hit@1, hit@3."""
+    import numpy as np
+
+    from graphrag.errors import ConfigError
+    from graphrag.evaluate import plans as evaluation
+    from graphrag.evaluate.significance import paired_bootstrap
+    from graphrag.query.planning.scorer import StepPlanner
+    from graphrag.tune.planner import PLANS_TRAINING, train_step_scorer
+
+    file = train or evaluation.training_file(questions)
+    if file is None:
+        raise ConfigError(
+            f"There is no training file beside {questions.name}.", hint="Name one with --train FILE."
+        )
+    training = evaluation.read_plans(file)
+    asked = [one for one in evaluation.read_plans(questions, limit=limit) if one.gold]
+    if not asked:
+        raise ConfigError(f"No question of {questions} has a gold path.")
+    embedder = token_embedder(root)
+    examples = evaluation.plan_examples(training)
+    with _bar("training", PLANS_TRAINING.epochs * len(examples)) as advance:
+        scorer = train_step_scorer(
+            examples, embedder, _seeded(PLANS_TRAINING, seed), advance=lambda rows, _: advance(rows)
+        )
+    known = sorted({path for one in training for path in one.gold})
+    found = {
+        "ours": evaluation.hits(evaluation.ranked_plans(StepPlanner(scorer, embedder), asked, known), asked),
+        "recorded": evaluation.hits([one.recorded for one in asked], asked),
+        "most_frequent": evaluation.hits([evaluation.most_frequent(training)] * len(asked), asked),
+    }
+    figures: dict[str, Any] = {"n": len(asked), "trained_on": len(examples), "known_paths": len(known)}
+    for name, values in found.items():
+        means = {key: round(float(np.mean(value)), 6) for key, value in values.items()}
+        figures |= means if name == "ours" else {name: means}
+    figures["ceiling"] = round(float(np.mean([bool(set(one.gold) & set(known)) for one in asked])), 6)
+    gap = paired_bootstrap(found["ours"]["hit@3"], found["recorded"]["hit@3"])
+    figures["against_recorded_hit@3"] = {"difference": gap.mean, "low": gap.low, "high": gap.high, "p": gap.p}
+    _write(figures, out)
+    if str(out) != "-":
+        for name in ("ours", "recorded", "most_frequent"):
+            row = figures if name == "ours" else figures[name]
+            stdout().print(
+                f"  {name:<14} hit@1 {row['hit@1']:.3f}   hit@3 {row['hit@3']:.3f}", highlight=False
+            )
+
+
+def _training_part(file: Path, split: str | None, seed: int) -> list[PathQuestion]:
+    from graphrag.evaluate.path_questions import read_path_questions, split_questions
+
+    questions = read_path_questions(file)
+    return questions if split is None else split_questions(questions, split, seed=seed)[0]  # type: ignore[arg-type]
+
+
+def _planner(
+    root: Path,
+    name: str,
+    folder: Path | None,
+    graph: PathGraph,
+    training: list[PathQuestion],
+    labels: str,
+    max_hops: int,
+    seed: int,
+) -> tuple[Embedder, Planner, Callable[[], dict[str, Any]]]:
+    """Return the embedder, the planner (trained first where there are questions), and its usage."""
+    from graphrag.llm.usage import UsageLog
+    from graphrag.query.planning.registry import make_planner
+
+    log = UsageLog()
+    chat_model, embedder = _models(root, log, chat=name == "llm")
+    if name == "tuned" and training and folder is None:
+        from graphrag.evaluate.paths import examples_of
+        from graphrag.query.planning.scorer import StepPlanner
+
+        examples = examples_of(graph, training, max_hops=max_hops, labels=labels)
+        planner: Planner = StepPlanner(
+            train_planner(examples, token_embedder(root), max_hops, seed), embedder
+        )
+    else:
+        planner = make_planner(name, embedder, folder=folder, chat_model=chat_model, root=root)
+
+    def usage() -> dict[str, Any]:
+        total = log.total()
+        tokens = total.prompt_tokens + total.completion_tokens
+        return {"llm_calls": total.calls, "llm_tokens": tokens}
+
+    return embedder, planner, usage
+
+
+def train_planner(examples: list[Any], embedder: Any, max_hops: int, seed: int, **about: Any) -> Any:
+    """Thin and compose ``examples``, train the step scorer on them with a bar, and return it."""
+    from graphrag.query.planning.examples import composed, thinned
+    from graphrag.tune.planner import PlannerTraining, train_step_scorer
+
+    few = thinned(examples, 10)
+    every = [*few, *composed(few, min(_COMPOSED, len(few)), max_hops=max_hops, seed=seed)]
+    training = _seeded(PlannerTraining(), seed)
+    with _bar("training", training.epochs * len(every)) as advance:
+        return train_step_scorer(every, embedder, training, advance=lambda rows, _: advance(rows), **about)
+
+
+def _seeded(training: Any, seed: int) -> Any:
+    from dataclasses import replace
+
+    return replace(training, seed=seed)
+
+
+def _models(root: Path, log: Any, *, chat: bool) -> tuple[Any, Embedder]:
+    from graphrag.indexing.models import ProjectModels
+    from graphrag.settings import load_settings
+    from graphrag.store.layout import Layout
+
+    settings, _ = load_settings(root)
+    models = ProjectModels(settings, Layout(root), log)
+    return models.chat() if chat else None, models.embedder()
+
+
+def token_embedder(root: Path) -> Any:
+    """Return the embedder of the project at ``root``, which has to tell tokens apart."""
+    from graphrag.embed.base import TokenEmbedder
+    from graphrag.errors import ConfigError
+    from graphrag.llm.usage import UsageLog
+
+    embedder = _models(root, UsageLog(), chat=False)[1]
+    if not isinstance(embedder, TokenEmbedder):
+        raise ConfigError(
+            f"A planner cannot be trained with {embedder.model_id}: an endpoint gives no vectors of tokens.",
+            hint="Set embedding.provider to 'embedded' or 'local'.",
+        )
+    return embedder
+
+
+@contextmanager
+def _bar(label: str, total: int) -> Iterator[Callable[..., None]]:
+    from rich.progress import Progress
+
+    with Progress(console=stderr(), transient=True, disable=not stderr().is_terminal) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda rows=1: progress.advance(task, rows)
+
+
+def _write(figures: dict[str, Any], out: Path | None) -> None:
+    if out is None:
+        return
+    text = json.dumps(figures, indent=1)
+    if str(out) == "-":
+        typer.echo(text)
+    else:
+        out.write_text(text + "\n", encoding="utf-8")
+
+
+def _show_paths(figures: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    columns = ("hits@1", "hits@1_lenient", "hit", "exact_set", "f1", "path_exact", "answered", "p50_ms")
+    table = Table(title=f"{figures['n']} questions", title_justify="left")
+    table.add_column("paths by")
+    for name in columns:
+        table.add_column(name, justify="right")
+    rows = {
+        f"planner {figures['planner']}": figures,
+        "embedder, untuned": figures.get("embed_untuned"),
+        "gold paths": figures.get("oracle"),
+    }
+    for label, row in rows.items():
+        if row is not None:
+            shown = [
+                f"{row[name]:.1f}" if name.endswith("_ms") else f"{row[name]:.3f}"
+                for name in columns
+                if name in row
+            ]
+            shown += [""] * (len(columns) - len(shown))
+            table.add_row(label, *shown)
+    stdout().print(table)
+    if "abstained_without_gold_edges" in figures:
+        stdout().print(
+            f"  abstained: {figures['abstained']:.1%}, with the gold edges deleted "
+            f"{figures['abstained_without_gold_edges']:.1%}",
+            highlight=False,
+        )

@@ -1,0 +1,124 @@
+"""``graphrag tune planner``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphrag.cli.console import Root, stderr, stdout
+from graphrag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from graphrag.graph.paths import PathGraph
+    from graphrag.query.planning.examples import PlanExample
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command to ``group``."""
+    group.command()(planner)
+
+
+def planner(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the planner.")],
+    graph: Annotated[
+        Path | None,
+        typer.Option("--graph", "-g", help="Triples; the project's own index when not given."),
+    ] = None,
+    questions: Annotated[
+        list[Path] | None,
+        typer.Option("--questions", "-q", help="Question files (repeatable); without: paths put in words."),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="scorer (step scorer, half a minute) or adapter (LoRA on a language model).")
+    ] = "scorer",
+    labels: Annotated[
+        str,
+        typer.Option(help="Targets: gold, shortest paths to answers, or agree (those that give them)."),
+    ] = "gold",
+    model: Annotated[str, typer.Option("--model", "-m", help="adapter: the base model.")] = "embedded",
+    samples: Annotated[int, typer.Option(min=1, help="Paths put in words if there are no questions.")] = 2000,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="adapter: optimiser steps.")] = None,
+    epochs: Annotated[float, typer.Option(help="adapter: passes over the data.")] = 1.0,
+    max_hops: Annotated[int, typer.Option(min=1, max=6, help="Longest path.")] = 3,
+    licence: Annotated[str, typer.Option(help="Licence of the data, kept with the planner.")] = "not stated",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    root: Root = Path(),
+) -> None:
+    """Train a planner of relation paths: on questions, or on paths of a graph put in words."""
+    if kind not in ("scorer", "adapter"):
+        raise ConfigError(f"There is no kind of planner {kind!r}.", hint="There are: scorer, adapter.")
+    if labels not in ("gold", "shortest", "agree"):
+        raise ConfigError(f"There are no labels {labels!r}.", hint="There are: gold, shortest, agree.")
+    there = _graph(graph, root)
+    examples = _examples(there, questions or [], labels, samples, max_hops, seed)
+    about = f"{', '.join(file.name for file in questions or ()) or 'verbalised paths'} ({licence})"
+    if kind == "adapter":
+        _tune_adapter(model, examples, out, about, licence, max_steps, epochs, seed)
+        return
+    from graphrag.cli.evaluate.paths import token_embedder, train_planner
+
+    scorer = train_planner(examples, token_embedder(root), max_hops, seed, trained_on=about)
+    scorer.save(out)
+    stderr().print(
+        f"  {len(examples):,} examples, {len(scorer.steps)} steps, {len(scorer.plans)} known paths"
+    )
+    stdout().print(f"  wrote {out}", highlight=False)
+
+
+def _graph(file: Path | None, root: Path) -> PathGraph:
+    if file is not None:
+        from graphrag.graph.triples import read_triples
+
+        return read_triples(file).graph()
+    from graphrag.query.graph_view import GraphView
+    from graphrag.query.path_graph import graph_of_index
+    from graphrag.store.index import Index
+
+    return graph_of_index(GraphView(Index.open(root))).graph
+
+
+def _examples(
+    graph: PathGraph, files: list[Path], labels: str, samples: int, max_hops: int, seed: int
+) -> list[PlanExample]:
+    from graphrag.evaluate.path_questions import read_path_questions
+    from graphrag.evaluate.paths import examples_of
+    from graphrag.query.planning.examples import verbalised
+
+    if not files:
+        return verbalised(graph, samples, max_hops=max_hops, seed=seed)
+    questions = [one for file in files for one in read_path_questions(file)]
+    return examples_of(graph, questions, max_hops=max_hops, labels=labels)
+
+
+def _tune_adapter(
+    model: str,
+    examples: list[Any],
+    out: Path,
+    about: str,
+    licence: str,
+    max_steps: int | None,
+    epochs: float,
+    seed: int,
+) -> None:
+    from graphrag.cli.console import RichProgress
+    from graphrag.cli.tune.options import hold_out, show_result
+    from graphrag.hashing import content_hash
+    from graphrag.query.planning.adapter import plan_prompt, plan_text
+    from graphrag.query.planning.examples import thinned
+    from graphrag.tune.card import DataSource
+    from graphrag.tune.examples import Pair
+    from graphrag.tune.trainer import TuneOptions, tune
+
+    pairs: list[Pair] = [
+        (plan_prompt(one.question), plan_text(gold)) for one in thinned(examples, 2) for gold in one.gold
+    ]
+    if not pairs:
+        raise ConfigError("There is nothing to train on: no question has a path in the graph.")
+    train, held = hold_out(pairs, 0.05)
+    options = TuneOptions(epochs=epochs, max_steps=max_steps, max_tokens=256, seed=seed, store="float16")
+    source = DataSource(about, licence, len(pairs), content_hash(pairs))
+    with RichProgress() as progress:
+        result = tune(model, train or held, out, dev=held, options=options, progress=progress, data=[source])
+    show_result(result)
