@@ -263,6 +263,14 @@ class QuerySettings(_Section):
     )
     max_context_tokens: int = Field(8000, ge=256, description="Context of one local or basic question.")
     max_tokens: int = Field(1500, ge=32, description="Longest answer.")
+    prompt: str = Field(
+        "full",
+        description="Wording of `basic` and `local`: `full`, `brief`, or NAME for your own "
+        "prompts/basic_answer_NAME.j2 and prompts/local_answer_NAME.j2.",
+    )
+    context_order: Literal["best_first", "best_last"] = Field(
+        "best_first", description="Whether the best passage stands first or last, nearest the question."
+    )
     response_type: str = Field("multiple paragraphs", description="Form of the answer, told to the LLM.")
     top_k_text_units: int = Field(10, ge=1, description="Passages of `basic`.")
     combine: Literal["concat", "rag-sequence", "rag-token"] = Field(

@@ -16,6 +16,7 @@ from graphrag.tokens import approximate_tokens
 
 _PROMPT_TOKENS = 450  # instructions and question around a context, generously
 _LEAST_CONTEXT = 256
+_WORDED = ("basic_answer", "local_answer")  # the prompts that have several wordings
 
 
 def money(usage: Usage, prices: Prices) -> float:
@@ -78,6 +79,8 @@ class Writer:
     def request(self, prompt: str, question: str, context: str, **options: Any) -> ChatRequest:
         """Build the request of prompt ``prompt``; ``options`` are fields of :class:`ChatRequest`."""
         response_type = self.settings.query.response_type
+        if prompt in _WORDED and self.settings.query.prompt != "full":
+            prompt = f"{prompt}_{self.settings.query.prompt}"
         system, user = render(
             prompt, self.root, question=question, context=context, response_type=response_type
         )

@@ -38,7 +38,7 @@ async def answer_basic(question: Question) -> AsyncIterator[str]:
     if combine != settings.combine:
         question.trace.append({"event": "not_combined", "why": f"{settings.combine} needs a writing model"})
     if combine == "concat" or not section.rows:
-        contexts = [build_context([section], limit)]
+        contexts = [build_context([section], limit, order=question.context_order)]
     else:
         contexts = [
             build_context([Section(section.name, section.columns, (row,))], limit) for row in section.rows

@@ -80,6 +80,7 @@ def build_context(
     limit: int,
     shares: Mapping[str, float] | None = None,
     *,
+    order: str = "best_first",
     count: TokenCounter = approximate_tokens,
 ) -> Context:
     """Fill at most ``limit`` tokens with the best rows of ``sections``, rendered in the order given.
@@ -87,7 +88,9 @@ def build_context(
     Each section first fills its own share of the limit (equal shares when ``shares`` is None); what is
     left over then goes to rows that did not fit, the largest share first. A row too large for
     what is left is passed over, smaller ones after it may still fit. Where not even one row of a
-    section fits, its best row is shortened. Every row is counted once: linear in the candidates.
+    section fits, its best row is shortened. ``order`` ``best_last`` turns the rows of each section
+    around, so that the best stands nearest to a question below the context. Every row is counted
+    once: linear in the candidates.
     """
     given = shares if shares is not None else {section.name: 1 / len(sections) for section in sections}
     sections = [section for section in sections if section.rows]
@@ -124,7 +127,7 @@ def build_context(
     parts = []
     for section in sections:
         name = section.name
-        places = sorted(taken[name])
+        places = sorted(taken[name], reverse=order == "best_last")
         rows = tuple(section.rows[place] for place in places)
         text_lines = [lines[name][place] for place in places]
         if name in shortened:

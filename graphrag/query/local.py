@@ -51,7 +51,9 @@ async def answer_local(question: Question) -> AsyncIterator[str]:
         why = f"linked less surely than the best {settings.top_k_entities}"
         question.trace.append({"event": "left_out", "section": "Entities", "count": more, "why": why})
     parts = shares(settings.text_unit_share, settings.report_share)
-    context = await asyncio.to_thread(build_context, around.sections, limit, parts)
+    context = await asyncio.to_thread(
+        build_context, around.sections, limit, parts, order=question.context_order
+    )
     question.use(context)
     if question.mode == "extractive":
         named = frozenset(link.place for link in links if link.how != "description")

@@ -54,6 +54,11 @@ class Question:
             raise no_model()
         return Writer(self.chat_model, self.settings, self.account, self.trace, self.root)
 
+    @property
+    def context_order(self) -> str:
+        """Return how rows stand in a context that is written from; quoting goes by rank, best first."""
+        return self.settings.query.context_order if self.mode == "llm" else "best_first"
+
     async def relevance(self) -> Relevance:
         """Embed the question, outside of the event loop."""
         found = await asyncio.to_thread(Relevance.of, self.view.index, self.text, self.embedder)
