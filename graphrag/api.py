@@ -135,16 +135,26 @@ class GraphRAG:
             self._engine = None
 
     def estimate(
-        self, *, method: str | None = None, extraction: Path | str | None = None
+        self,
+        *,
+        method: str | None = None,
+        extraction: Path | str | None = None,
+        retry_failed: bool = False,
+        progress: Progress | None = None,
     ) -> dict[str, Estimate]:
         """Return what an index run would do and cost by stage, before anything is spent.
 
-        Documents are read and cut (in a copy of the store), nothing is asked of a model.
+        The run is rehearsed on a copy of the store with models that cost nothing; the project stays as it is.
         """
         from graphrag.indexing.estimate import estimate
+        from graphrag.indexing.models import ProjectModels
+        from graphrag.llm.usage import UsageLog
 
         settings, stages = self._configured(method, extraction)
-        return estimate(self.layout, settings, stages)
+        models = ProjectModels(
+            settings, self.layout, UsageLog(), chat=self._chat_model, embedder=self._embedder
+        )
+        return estimate(self.layout, settings, stages, models, retry_failed=retry_failed, progress=progress)
 
     def status(self) -> dict[str, Any]:
         """Return the report of the last run (empty if there was none)."""

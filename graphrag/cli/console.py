@@ -35,7 +35,8 @@ def stderr() -> Console:
 class RichProgress:
     """Draws one bar per stage with counts and time left; on a pipe it writes one line per stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        """Draw; ``quiet`` leaves no line behind when a stage ends."""
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -62,6 +63,7 @@ class RichProgress:
             disable=not self._live,
         )
         self._task: Any = None
+        self._quiet = quiet
 
     def __enter__(self) -> RichProgress:
         self._bars.start()
@@ -73,6 +75,8 @@ class RichProgress:
     def stage(self, name: str, *, skipped: bool = False) -> None:
         """Begin a stage's bar, or note that it has nothing to do."""
         self._drop()
+        if skipped and self._quiet:
+            return
         if skipped:
             self._console.print(f"  [dim]·  {words(name):<24} unchanged[/dim]", highlight=False)
         else:
@@ -91,6 +95,8 @@ class RichProgress:
     def done(self, name: str, seconds: float, note: str = "") -> None:
         """Replace the bar by a line."""
         self._drop()
+        if self._quiet:
+            return
         self._console.print(
             f"  [green]✓[/green]  {words(name):<24} {seconds:7.1f} s  {note}", highlight=False
         )

@@ -15,7 +15,6 @@ from graphrag.cli.status import ledger_table
 if TYPE_CHECKING:
     from graphrag.api import GraphRAG
     from graphrag.indexing.report import RunReport
-    from graphrag.settings import Prices
 
 
 EXIT_BUDGET = 3  # stopped by the budget: the same command goes on
@@ -39,7 +38,7 @@ def index(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show calls, tokens and money, and do nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be done, why, and its cost; do nothing.")
     ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for rows that failed, in every stage.")
@@ -55,7 +54,7 @@ def index(
 
     rag = GraphRAG.open(root)
     if dry_run:
-        _show_estimate(rag, method, extraction)
+        _show_estimate(rag, method, extraction, retry_failed=retry_failed, as_json=as_json)
         return
     report = run_with_progress(
         rag, method=method, extraction=extraction, retry_failed=retry_failed, budget=budget
@@ -163,26 +162,54 @@ def _show_rest(rag: GraphRAG, report: RunReport, method: str | None, extraction:
     _show_estimate(rag, method, extraction)
 
 
-def _show_estimate(rag: GraphRAG, method: str | None, extraction: Path | None) -> None:
+def _show_estimate(
+    rag: GraphRAG,
+    method: str | None,
+    extraction: Path | None,
+    *,
+    retry_failed: bool = False,
+    as_json: bool = False,
+) -> None:
+    from dataclasses import asdict
+
     from rich.table import Table
 
-    estimates = rag.estimate(method=method, extraction=extraction)
-    prices = rag.settings.llm.prices
-    table = Table("stage", title="What a run would do (an estimate)", title_justify="left")
-    for column in ("rows", "LLM calls", "tokens in", "tokens out", "cost"):
+    with RichProgress(quiet=True) as progress:
+        estimates = rag.estimate(
+            method=method, extraction=extraction, retry_failed=retry_failed, progress=progress
+        )
+    if as_json:
+        import json
+
+        found = {name: asdict(one) for name, one in estimates.items()}
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    table = Table("stage", title="What a run would do (rehearsed; nothing was spent)", title_justify="left")
+    for column in (
+        "unchanged", "to do", "to drop", "LLM calls", "tokens in", "tokens out*", "texts embedded", "cost"
+    ):  # fmt: skip
         table.add_column(column, justify="right")
-    total = [0, 0, 0]
-    for name, found in estimates.items():
-        spent = [found.calls, found.prompt_tokens, found.completion_tokens]
+    total: list[float] = [0] * 5
+    for name, one in estimates.items():
+        spent = [one.calls, one.prompt_tokens, one.completion_tokens, one.embedded_texts, one.cost]
         total = [a + b for a, b in zip(total, spent, strict=True)]
-        table.add_row(words(name), f"{found.rows:,}", *(f"{n:,}" for n in spent), _money(spent, prices))
+        rows = (f"{one.unchanged:,}", f"{one.todo:,}", f"{one.dropped:,}")
+        table.add_row(words(name), *rows, *_spent(spent))
     table.add_section()
-    table.add_row("together", "", *(f"{n:,}" for n in total), _money(total, prices))
+    table.add_row("together", "", "", "", *_spent(total))
     stdout().print(table)
-    if not (prices.prompt or prices.completion):
+    for name, one in estimates.items():
+        if one.why:
+            stdout().print(f"{words(name)}: {'; '.join(one.why)}", highlight=False, markup=False)
+    cached = sum(one.cached_calls for one in estimates.values())
+    if cached:
+        stdout().print(f"{cached:,} more calls are answered from the cache, for nothing.", highlight=False)
+    stdout().print("[dim]* completion tokens are guessed, prompt tokens are those of the prompts.[/dim]")
+    prices = rag.settings.llm.prices
+    if total[0] and not (prices.prompt or prices.completion):
         stdout().print("[dim]For money, set llm.prices in settings.yaml (per million tokens).[/dim]")
 
 
-def _money(spent: list[int], prices: Prices) -> str:
-    cost = (spent[1] * prices.prompt + spent[2] * prices.completion) / 1e6
-    return f"{cost:.4f}" if cost else "–"
+def _spent(numbers: list[float]) -> tuple[str, ...]:
+    *counts, cost = numbers
+    return (*(f"{n:,.0f}" if n else "–" for n in counts), f"{cost:.4f}" if cost else "–")

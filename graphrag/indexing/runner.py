@@ -17,7 +17,7 @@ from graphrag.indexing.report import (
     ledger_counts,
     write_report,
 )
-from graphrag.indexing.stage import Estimate, Stage, StageContext
+from graphrag.indexing.stage import Stage, StageContext
 from graphrag.indexing.stages import stage_named
 from graphrag.llm.base import Usage
 from graphrag.schema import STAGE_RUNS
@@ -44,7 +44,7 @@ async def run_pipeline(context: StageContext, stage_names: Sequence[str]) -> Run
             runs.append(await _run_stage(context, stage))
         except BudgetExceededError as error:  # of a stage that does all its rows at once
             context.stop(str(error))
-        usage += _usage(context, stage.name, used)
+        usage += usage_rows(context, stage.name, used)
     stopped = stopped or context.stopping.is_set()
     if not stopped:
         context.store.checkpoint()
@@ -62,16 +62,6 @@ async def run_pipeline(context: StageContext, stage_names: Sequence[str]) -> Run
     )
     write_report(context.layout, report)
     return report
-
-
-def estimate_pipeline(context: StageContext, stage_names: Sequence[str]) -> dict[str, Estimate]:
-    """Return what each stage would do, as far as it can be known before the run."""
-    found = {}
-    for name in stage_names:
-        stage = stage_named(name)
-        if stage.estimate is not None:
-            found[name] = stage.estimate(context)
-    return found
 
 
 async def _run_stage(context: StageContext, stage: Stage) -> StageRun:
@@ -134,7 +124,7 @@ def _peak_rss_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _usage(context: StageContext, stage: str, before: dict[tuple[str, str], Usage]) -> list[UsageRow]:
+def usage_rows(context: StageContext, stage: str, before: dict[tuple[str, str], Usage]) -> list[UsageRow]:
     """Return what was used since ``before``, with its price."""
     rows = []
     for (task, model), after in context.usage.by_task().items():

@@ -72,13 +72,23 @@ class StageContext:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a stage is going to do: rows of work, LLM calls and their tokens (guessed)."""
+    """What a stage is going to do.
 
-    rows: int = 0
+    ``todo`` rows are new or made anew, for the reasons in ``why``; ``dropped`` ones go. Prompt tokens
+    are those of the real prompts, of answers that are in part guessed; completion tokens are guesses.
+    """
+
+    unchanged: int = 0
+    todo: int = 0
+    dropped: int = 0
+    why: tuple[str, ...] = ()
     calls: int = 0
+    cached_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     embedded_texts: int = 0
+    embedded_tokens: int = 0
+    cost: float = 0.0
 
 
 Names = tuple[str, ...] | Callable[[Settings], tuple[str, ...]]
@@ -103,7 +113,6 @@ class Stage:
     uses_embedder: Callable[[Settings], bool] = _never
     always: bool = False  # its input is outside the store, or it keeps a ledger of its own
     extra: Callable[[StageContext], dict[str, Any]] | None = None  # other things its result depends on
-    estimate: Callable[[StageContext], Estimate] | None = None
 
     def reads(self, context: StageContext) -> dict[str, Any]:
         """Return what one row's result depends on, apart from the row itself: flat, by words a user knows."""

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS answers (
     completion_tokens INTEGER NOT NULL
 ) WITHOUT ROWID
 """
+_READ = "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers WHERE key = ?"
 
 
 def request_key(request: ChatRequest, model_id: str) -> str:
@@ -109,6 +111,44 @@ class CachedModel:
         await aclose(self._model)
 
 
+class StoredAnswers:
+    """Reads the file at ``path`` and never writes: what was answered before, and how long answers were."""
+
+    def __init__(self, path: Path) -> None:
+        self._db: sqlite3.Connection | None = None
+        if path.is_file():
+            # A log beside the file has to be read too; without one, SQLite would make it just for reading.
+            mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
+
+    def get(self, request: ChatRequest, model_id: str) -> ChatResponse | None:
+        """Return the stored answer to ``request``, if there is a usable one."""
+        if self._db is None:
+            return None
+        row = self._db.execute(_READ, (request_key(request, model_id),)).fetchone()
+        if row is None:
+            return None
+        try:
+            parsed = None if request.output is None else parse_output(row[0], request.output)
+        except StructuredOutputError:
+            return None
+        return ChatResponse(row[0], parsed, Usage(cached_calls=1), row[1], cached=True)
+
+    @lru_cache(maxsize=16)  # noqa: B019 - as short-lived as the estimate that it serves
+    def mean_completion(self, task: str, model_id: str) -> float | None:
+        """Return the mean number of tokens of the answers to ``task``; None when there are none."""
+        if self._db is None:
+            return None
+        query = "SELECT avg(completion_tokens) FROM answers WHERE task = ? AND model = ?"
+        mean: float | None = self._db.execute(query, (task, model_id)).fetchone()[0]
+        return mean
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+
+
 class _Connection:
     """The file, open in the one thread that works on it."""
 
@@ -130,9 +170,7 @@ class _Connection:
             ) from error
 
     def read(self, key: str) -> ChatResponse | None:
-        row = self._db.execute(
-            "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers WHERE key = ?", (key,)
-        ).fetchone()
+        row = self._db.execute(_READ, (key,)).fetchone()
         if row is None:
             return None
         return ChatResponse(text=row[0], finish_reason=row[1], usage=Usage(1, 0, row[2], row[3]))

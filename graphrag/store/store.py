@@ -11,6 +11,7 @@ as parameters or as registered Arrow tables.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,6 +184,20 @@ class Store:
                 self._connection.unregister(name)
 
 
+def copy_store(path: Path, target: Path) -> None:
+    """Copy the store at ``path``, with what its log holds; nothing if there is none.
+
+    Raises:
+        StoreLockedError: another process is writing it.
+    """
+    if not path.is_file():
+        return
+    with _connect(path, read_only=True):  # keeps writers out meanwhile
+        for file in (path, path.with_name(path.name + ".wal")):
+            if file.is_file():
+                shutil.copy(file, target.with_name(target.name + file.name.removeprefix(path.name)))
+
+
 def _known(name: str) -> Table:
     try:
         return _TABLES[name]
@@ -195,12 +210,13 @@ def _check_column(name: str, column: str) -> None:
         raise StoreError(f"{name} has no column {column!r}; it has {', '.join(_TABLES[name].names)}.")
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), config={"threads": max(1, min(4, os.cpu_count() or 1))})
+        threads = max(1, min(4, os.cpu_count() or 1))
+        return duckdb.connect(str(path), read_only=read_only, config={"threads": threads})
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise StoreLockedError(

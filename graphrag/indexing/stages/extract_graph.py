@@ -13,10 +13,8 @@ from graphrag.extract.facts import Extraction
 from graphrag.extract.mentions import mention_rows
 from graphrag.hashing import fingerprint
 from graphrag.indexing.rows import RowOutcome, commit, pending, run_rows
-from graphrag.indexing.stage import Estimate, Stage, StageContext
-from graphrag.llm.prompts import render
+from graphrag.indexing.stage import Stage, StageContext
 from graphrag.settings import ExtractionSettings, Settings
-from graphrag.tokens import approximate_tokens
 
 if TYPE_CHECKING:
     from graphrag.extract.nlp import NlpExtractor
@@ -28,7 +26,6 @@ OWNED = (
 )
 _NLP_BATCH = 256
 _TYPE_SAMPLE = 8  # text units shown to the model when it is to find the entity types
-_COMPLETION_SHARE = 0.6  # completion tokens per prompt token; docs/experiments.md
 
 
 async def run(context: StageContext) -> None:
@@ -155,41 +152,6 @@ def _nlp_extractor(settings: ExtractionSettings) -> NlpExtractor:
     return NlpExtractor(settings)
 
 
-def _estimate(context: StageContext) -> Estimate:
-    settings = context.settings
-    if settings.extraction.method == "nlp":
-        row_fingerprint = STAGE.row_fingerprint(context)
-    else:
-        row_fingerprint = _llm_fingerprint(context, _known_types(context) or ())
-    units = context.store.sql(
-        "SELECT count(*) AS n, CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS tokens FROM text_units u "
-        "ANTI JOIN "
-        "(SELECT row_id FROM ledger WHERE stage = 'extract_graph' AND fingerprint = $1) l ON l.row_id = u.id",
-        [row_fingerprint],
-    ).to_pylist()[0]
-    if settings.extraction.method == "nlp":
-        return Estimate(rows=units["n"])
-    name = "extract_graph" if wire_format(settings) == "json" else "extract_graph_lines"
-    system, user = render(
-        name,
-        context.layout.root,
-        text="",
-        entity_types=settings.extraction.entity_types,
-        claims=settings.extraction.claims,
-    )
-    overhead = approximate_tokens(system or "") + approximate_tokens(user)
-    calls = 1 + settings.extraction.max_gleanings
-    prompt = units["tokens"] + units["n"] * overhead
-    completion = min(units["n"] * settings.extraction.max_tokens, int(units["tokens"] * _COMPLETION_SHARE))
-    # a gleaning sends everything again, and the first answer with it
-    return Estimate(
-        rows=units["n"],
-        calls=units["n"] * calls,
-        prompt_tokens=prompt * calls + completion * (calls - 1),
-        completion_tokens=completion,
-    )
-
-
 STAGE = Stage(
     name="extract_graph",
     version="1",
@@ -201,5 +163,4 @@ STAGE = Stage(
     run=run,
     always=True,
     extra=_extractor,
-    estimate=_estimate,
 )

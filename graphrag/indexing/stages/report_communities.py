@@ -21,7 +21,7 @@ from graphrag.extract.reports import PROMPT, report_key, report_row, write_repor
 from graphrag.indexing.community_rows import CommunityReader
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.rows import Failures, RowOutcome, forget_missing, settle, still_failed, work
-from graphrag.indexing.stage import Estimate, Stage, StageContext
+from graphrag.indexing.stage import Stage, StageContext
 from graphrag.llm.prompts import prompt_hash
 from graphrag.schema import COMMUNITY_REPORTS
 from graphrag.settings import Settings
@@ -190,27 +190,6 @@ def _settings_read(settings: Settings) -> tuple[str, ...]:
     return tuple(f"reports.{name}" for name in names)
 
 
-def _estimate(context: StageContext) -> Estimate:
-    """Guess from the text how many communities there will be; docs/benchmarks.md compares it with runs."""
-    tokens = context.store.sql("SELECT CAST(coalesce(sum(n_tokens), 0) AS BIGINT) AS n FROM text_units")[
-        "n"
-    ].to_pylist()[0]
-    reports = max(1, round(tokens / _TOKENS_PER_REPORT))
-    if not _uses_llm(context.settings):
-        return Estimate(rows=reports)
-    return Estimate(
-        rows=reports,
-        calls=reports,
-        prompt_tokens=reports * min(_PROMPT_PER_REPORT, context.settings.reports.max_input_tokens),
-        completion_tokens=reports * min(_COMPLETION_PER_REPORT, context.settings.reports.max_tokens),
-    )
-
-
-_TOKENS_PER_REPORT = 1100
-_PROMPT_PER_REPORT = 1500
-_COMPLETION_PER_REPORT = 600
-
-
 STAGE = Stage(
     name="report_communities",
     version="1",
@@ -229,5 +208,4 @@ STAGE = Stage(
     uses_chat=_uses_llm,
     uses_embedder=lambda _: True,
     run=run,
-    estimate=_estimate,
 )
