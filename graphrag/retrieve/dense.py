@@ -24,8 +24,20 @@ def check_embedder(index: Index, embedder: Embedder) -> None:
         raise QueryError(
             f"The vectors of this index were made by {index.embedding_model!r}, "
             f"the question would be embedded by {embedder.model_id!r}.",
-            hint="Set `embedding` in settings.yaml to the model of the index, or run `graphrag index` again.",
+            hint=f"To ask this index, set {_made_with(index)}; to go over to the new model, run `graphrag "
+            "index`: vectors are made anew, nothing else is done twice.",
         )
+
+
+def _made_with(index: Index) -> str:
+    """Return the settings that name the embedder of ``index``."""
+    made = index.settings_snapshot.get("embedding", {})
+    provider, model = made.get("provider"), made.get("model")
+    if provider is None:
+        return "`embedding` in settings.yaml to its model"
+    if provider == "embedded":
+        return "embedding.provider to 'embedded' in settings.yaml"
+    return f"embedding.provider to {provider!r} and embedding.model to {model!r} in settings.yaml"
 
 
 @dataclass(frozen=True, slots=True)

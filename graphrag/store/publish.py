@@ -51,6 +51,7 @@ def publish(
     *,
     settings: dict[str, Any],
     embedding_model: str | None,
+    embedding_tuning: dict[str, Any] | None = None,
     vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
     vector_kinds: tuple[str, ...],
     report_text: ReportText,
@@ -59,7 +60,8 @@ def publish(
 
     ``vectors(kind, table)`` gives one row per row of the published table ``kind``;
     ``report_text(report, numbers)`` renders a report, where ``numbers`` maps the id of a row to
-    (section, human_readable_id). The same content is not written twice.
+    (section, human_readable_id). The same content is not written twice. ``embedding_tuning`` is the
+    record of how the embedding model was tuned, for the manifest; the model's id covers it.
 
     Raises:
         StoreError: ``output`` exists and is not ours, or the disk is full.
@@ -80,9 +82,12 @@ def publish(
         shutil.rmtree(target, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            _write(
+            manifest = _write(
                 store, temporary, generation, settings, embedding_model, vectors, vector_kinds, report_text
             )
+            manifest["embedding_tuning"] = embedding_tuning
+            text = json.dumps(manifest, indent=1, sort_keys=True)
+            (temporary / MANIFEST).write_text(text, encoding="utf-8")
             os.replace(temporary, target)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -138,7 +143,8 @@ def _write(
     vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
     vector_kinds: tuple[str, ...],
     report_text: ReportText,
-) -> None:
+) -> dict[str, Any]:
+    """Write tables and search indexes into ``folder``; return the manifest."""
     import pyarrow.parquet as pq
 
     tables = {table.name: published_table(store, table) for table in PUBLISHED_TABLES}
@@ -159,7 +165,7 @@ def _write(
         if table.name == "text_units":
             texts = passage_texts(rows, tables["documents"])
             write_lexical_index(folder, "text_units", rows["id"].to_pylist(), texts)
-    manifest = {
+    return {
         "format": FORMAT,
         "generation": generation,
         "embedding_model": embedding_model,
@@ -167,7 +173,6 @@ def _write(
         "counts": counts,
         "settings": settings,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _check_output_is_ours(layout: Layout) -> None:

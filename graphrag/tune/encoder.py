@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from graphrag.embed.sentence_transformer import TUNING_RECORD
 from graphrag.errors import ConfigError, MissingExtraError
 from graphrag.hashing import canonical_json
 from graphrag.indexing.progress import Progress
 from graphrag.llm.generation import quiet_transformers
 from graphrag.weights import weights_hash
 
-RECORD = "tuning.json"
 _STATE = "loss.safetensors"
 _LAST_WRITTEN = "trainer_state.json"
 
@@ -229,7 +229,7 @@ def save_tuned(model: Any, base_id: str, kind: str, record: dict[str, Any], targ
     partial = target / f".{kind}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     merged(model).save_pretrained(str(partial), create_model_card=False)
-    (partial / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+    (partial / TUNING_RECORD).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     name = f"{base_id.partition('@')[0].rsplit('/', 1)[-1]}-{kind}"
     folder = target / f"{name}-{weights_hash(partial)[:8]}"
     shutil.rmtree(folder, ignore_errors=True)

@@ -51,7 +51,7 @@ def test_words_unknown_to_the_index_find_nothing_by_bm25(index: Index) -> None:
 
 
 def test_another_embedder_is_refused(index: Index) -> None:
-    with pytest.raises(QueryError, match=r"fake-embedder-256.*fake-embedder-64.*index` again"):
+    with pytest.raises(QueryError, match=r"fake-embedder-256.*fake-embedder-64.*graphrag index`"):
         DenseRetriever(index, FakeEmbedder(64))
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphrag.embed.sentence_transformer import SentenceTransformerEmbedder
+from graphrag.api import GraphRAG
+from graphrag.embed.sentence_transformer import TUNING_RECORD, SentenceTransformerEmbedder
 from graphrag.errors import ConfigError, QueryError
 from graphrag.indexing.progress import NoProgress
-from graphrag.retrieve.dense import check_embedder
-from graphrag.tune.encoder import RECORD, EncoderTraining, conflict_free_batches, load_encoder, merged
+from graphrag.tune.encoder import EncoderTraining, conflict_free_batches, load_encoder, merged
 from graphrag.tune.momentum import KeyQueue, contrast, follow, momentum_loss, two_crops
 from graphrag.tune.passages import TrainingSet, from_files
 from graphrag.tune.reranker import RerankerTuning, judged, listwise_rows, tune_reranker
@@ -26,7 +26,6 @@ from graphrag.tune.retriever import (
     queue_size,
     tune_retriever,
 )
-from tests.query.small_index import build_index
 from tests.tune.small_encoder import small_encoder, write_questions
 from tests.tune.test_passages import question
 
@@ -259,7 +258,8 @@ def test_tuning_on_questions_finds_more_and_is_saved_with_its_record(
     assert compared.difference.n >= 5
     embedder = SentenceTransformerEmbedder(str(tuned.folder))
     assert embedder.model_id == tuned.model_id != SentenceTransformerEmbedder(str(base)).model_id
-    record = json.loads((tuned.folder / RECORD).read_text())
+    record = json.loads((tuned.folder / TUNING_RECORD).read_text())
+    assert embedder.tuning == record
     assert record["method"] == "questions"
     assert record["base"] == SentenceTransformerEmbedder(str(base)).model_id
     assert [path.name for path in tmp_path.iterdir()] == [tuned.folder.name]
@@ -317,7 +317,7 @@ def test_a_reranker_is_tuned_and_a_retriever_learns_from_it(
         str(base), data, RerankerTuning(held_out=0.2, training=training), tmp_path
     )
     assert compared is not None
-    assert json.loads((reranker.folder / RECORD).read_text())["method"] == "reranker"
+    assert json.loads((reranker.folder / TUNING_RECORD).read_text())["method"] == "reranker"
     scores = judged(str(reranker.folder), [("where is the old mill", "old mill"), ("where", "tower")], 48)
     assert len(scores) == 2
     tuning = RetrieverTuning(method="distill", candidates=4, held_out=0.2, training=TRAINING)
@@ -337,10 +337,30 @@ def test_without_questions_only_crops_can_be_tuned(base: Path, data: TrainingSet
         tune_retriever(str(base), TrainingSet((), {}), RetrieverTuning(method="crops"), tmp_path)
 
 
-def test_an_index_of_another_model_refuses_the_tuned_one(base: Path, tmp_path: Path) -> None:
-    class Untuned(SentenceTransformerEmbedder):
-        model_id = "untuned@1"
+def test_an_index_names_its_tuned_model_and_refuses_another(
+    base: Path, data: TrainingSet, tmp_path: Path
+) -> None:
+    training = EncoderTraining(epochs=1, batch_size=8, max_length=32)
+    tuned, _ = tune_retriever(
+        str(base), data, RetrieverTuning(held_out=0.0, training=training), tmp_path / "m"
+    )
 
-    index = build_index(tmp_path / "project", Untuned(str(base)))
-    with pytest.raises(QueryError, match=r"untuned@1.*small@.*graphrag index"):
-        check_embedder(index, SentenceTransformerEmbedder(str(base)))
+    def project(model: Path) -> GraphRAG:
+        chosen = {"embedding": {"provider": "local", "model": str(model)}, "pipeline": "fast"}
+        return GraphRAG.init(tmp_path / "project", settings=chosen)
+
+    rag = project(tuned.folder)
+    (tmp_path / "project" / "input" / "a.md").write_text(
+        "The old mill stands near the river. It was built of stone."
+    )
+    rag.index()
+    manifest = rag.open_index().manifest
+    assert manifest["embedding_model"] == tuned.model_id
+    assert manifest["embedding_tuning"] == tuned.record
+    assert rag.retriever("dense").search("where is the mill", 1)
+    with pytest.raises(QueryError, match=rf"{tuned.model_id}.*small@.*{tuned.folder}.*graphrag index"):
+        project(base).query("where is the mill", method="basic")
+    project(base).index()
+    manifest = project(base).open_index().manifest
+    assert manifest["embedding_tuning"] is None
+    assert project(base).query("where is the mill", method="basic").question

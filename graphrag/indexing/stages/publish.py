@@ -27,6 +27,7 @@ async def run(context: StageContext) -> None:
         context.layout,
         settings=snapshot(context.settings),
         embedding_model=embedder.model_id,
+        embedding_tuning=getattr(context.models.embedder(), "tuning", None),
         vectors=vectors,
         vector_kinds=KINDS,
         report_text=_report_text,
