@@ -27,6 +27,7 @@ from graphrag.store.layout import Layout
 if TYPE_CHECKING:
     from graphrag.embed.base import Embedder
     from graphrag.evaluate.questions import Split
+    from graphrag.indexing.imported_graph import Imported
     from graphrag.indexing.progress import Progress
     from graphrag.indexing.report import RunReport
     from graphrag.indexing.stage import Estimate
@@ -162,6 +163,21 @@ class GraphRAG:
 
         return read_report(self.layout) or {}
 
+    def import_triples(self, file: Path | str, *, embed: bool = False, replace: bool = False) -> Imported:
+        """Make the index from a ready-made graph: lines of head, relation and tail, or RDF.
+
+        ``embed`` also makes vectors of the names; ``replace`` puts the graph in the place of the
+        index that is there. No LLM call.
+        """
+        from graphrag.embed import make_embedder
+        from graphrag.graph.triples import read_triples
+        from graphrag.indexing.imported_graph import import_triples
+
+        embedder = (self._embedder or make_embedder(self.settings.embedding)) if embed else None
+        path = Path(file)
+        self._engine = None
+        return import_triples(self.layout, read_triples(path), path.name, embedder=embedder, replace=replace)
+
     # -- asking --------------------------------------------------------------------------------
     def open_index(self) -> Index:
         """Open the published index.
@@ -174,7 +190,7 @@ class GraphRAG:
         return Index.open(self.layout.root)
 
     def query(self, question: str, *, method: str = "local", **options: Any) -> QueryResult:
-        """Answer ``question`` by ``method`` (``global``, ``local``, ``basic``)."""
+        """Answer ``question`` by ``method``: auto, global, local, basic, path or explore."""
         return self._query_engine().query(question, method=method, **options)
 
     async def aquery(self, question: str, *, method: str = "local", **options: Any) -> QueryResult:

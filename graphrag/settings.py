@@ -291,6 +291,20 @@ class QuerySettings(_Section):
     max_rating_calls: int = Field(
         0, ge=0, description="LLM calls that rate reports for `global`; 0: rated by vectors, without a call."
     )
+    planner: Literal["auto", "embed", "tuned", "llm"] = Field(
+        "auto",
+        description="Planner of `path`. `auto`: the tuned one where it knows the graph's relations, else "
+        "`embed`.",
+    )
+    planner_folder: str | None = Field(
+        None, description="Folder of a tuned planner; the shipped one when empty."
+    )
+    max_hops: int = Field(3, ge=1, le=6, description="Longest relation path of `path`.")
+    top_k_paths: int = Field(3, ge=1, description="Plans that `path` asks its planner for.")
+    max_path_nodes: int = Field(20_000, ge=1, description="Nodes kept after one step of a path.")
+    explore_hops: int = Field(4, ge=1, description="Explorations of `explore` at most.")
+    explore_calls: int = Field(6, ge=1, description="LLM calls of `explore` at most.")
+    explore_tokens: int = Field(12_000, ge=256, description="Tokens of `explore` after which it stops.")
 
 
 class Settings(_Section):

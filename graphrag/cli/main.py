@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from graphrag.cli import demo, evaluate, export, index, init, merges, optimize, query, status, tune
+from graphrag.cli import demo, evaluate, export, import_, index, init, merges, optimize, query, status, tune
 from graphrag.errors import GraphRAGError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (init, index, query, status, merges, export, evaluate, tune, optimize, demo):
+for module in (init, index, import_, query, status, merges, export, evaluate, tune, optimize, demo):
     module.register(app)
 
 

@@ -25,7 +25,12 @@ def query(
     question: Annotated[str, typer.Argument(help="The question.")],
     root: Root = Path(),
     method: Annotated[
-        str, typer.Option("--method", "-m", help="global (themes), local (entities), basic (passages).")
+        str,
+        typer.Option(
+            "--method",
+            "-m",
+            help="auto, global (themes), local (entities), basic (passages), path (relations), explore.",
+        ),
     ] = "local",
     community_level: Annotated[
         int | None,
@@ -55,6 +60,9 @@ def query(
         typer.echo(json.dumps(result.to_dict(), indent=1, ensure_ascii=False))
         return
     result = asyncio.run(_stream(rag, question, method))
+    for event in result.trace:
+        if event["event"] == "route":
+            stderr().print(f"[dim]method {event['method']}: {event['why']}[/dim]", highlight=False)
     if sources:
         show_citations(result)
     if trace:

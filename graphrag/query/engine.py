@@ -15,10 +15,14 @@ from graphrag.llm.base import ChatModel, aclose
 from graphrag.query.answer import no_model
 from graphrag.query.background import BackgroundLoop
 from graphrag.query.basic import answer_basic
+from graphrag.query.explore import answer_explore
 from graphrag.query.global_ import answer_global
 from graphrag.query.local import answer_local
+from graphrag.query.path import answer_path
+from graphrag.query.path_graph import PathResources
 from graphrag.query.question import Question
 from graphrag.query.result import QueryResult
+from graphrag.query.route import answer_auto
 from graphrag.query.selection import ReportTree
 from graphrag.retrieve import Retriever, RetrieverSources, default_retriever
 from graphrag.retrieve.dense import check_embedder
@@ -27,7 +31,14 @@ from graphrag.settings import QuerySettings, Settings
 from graphrag.store.index import Index
 
 Method = Callable[[Question], AsyncIterator[str]]
-METHODS: Mapping[str, Method] = {"basic": answer_basic, "global": answer_global, "local": answer_local}
+METHODS: Mapping[str, Method] = {
+    "auto": answer_auto,
+    "basic": answer_basic,
+    "explore": answer_explore,
+    "global": answer_global,
+    "local": answer_local,
+    "path": answer_path,
+}
 
 
 class _ModelOnDemand:
@@ -77,12 +88,14 @@ class QueryEngine:
         self.root = root
         self.view = GraphView(index)
         self.reports = ReportTree(index)
+        self.paths = PathResources(self.view, embedder, root)
 
     async def aquery(self, question: str, method: str = "local", **overrides: Any) -> QueryResult:
         """Answer ``question``.
 
-        ``method`` is ``basic`` (passages), ``local`` (entities and what surrounds them) or
-        ``global`` (community reports). ``overrides`` are fields of the ``query`` section of the
+        ``method`` is ``basic`` (passages), ``local`` (entities and what surrounds them), ``global``
+        (community reports), ``path`` (planned relation paths), ``explore`` (step by step through the
+        graph) or ``auto`` (by the question's form). ``overrides`` are fields of the ``query`` section of the
         settings; its own ``method`` (``llm`` or ``extractive``) is called ``mode`` here. LLM calls: none
         when extractive; one for basic and local; for global one per batch (at most
         ``max_map_calls``), one more, and at most ``max_rating_calls``.
@@ -154,6 +167,7 @@ class QueryEngine:
             retriever=self.retriever,
             root=self.root,
             stream=stream,
+            paths=self.paths,
         )
 
     def _query_settings(self, overrides: dict[str, Any]) -> QuerySettings:

@@ -15,13 +15,17 @@ _PART_OF_NAME = 0.9
 _LEAST_PART = 0.4
 _LEAST_COSINE = 0.2
 _NEAR_THE_BEST = 0.6
+_SPELLED = 0.95
+_LEAST_LIKENESS = 85.0  # of 100, by edit distance to a stretch of the question
+_SHORTEST_NAME = 5
+_MOST_SPELLED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """An entity linked to a question: its place, how sure, and how it was found.
 
-    ``how`` is ``name``, ``part of name`` or ``description``.
+    ``how`` is ``name``, ``spelling`` (a name with a slip in it), ``part of name`` or ``description``.
     """
 
     place: int
@@ -34,7 +38,7 @@ def link_entities(view: GraphView, relevance: Relevance, k: int) -> tuple[list[L
     """Return the ``k`` entities a question is most likely about, and how many more were found.
 
     Best first, ties by place. Named entities come first (title or alias, then distinctive parts of
-    a name), then those whose description is near the question. No LLM call.
+    a name, or names spelled nearly so), then those whose description is near the question. No LLM call.
     """
     links: dict[int, Link] = {}
     named = view.named_in(relevance.question)
@@ -45,6 +49,10 @@ def link_entities(view: GraphView, relevance: Relevance, k: int) -> tuple[list[L
         score = _PART_OF_NAME * match.score
         if match.score >= _LEAST_PART and match.place not in links:
             links[match.place] = Link(match.place, score, "part of name", match.matched)
+    if not any(" " in match.matched for match in named):  # one word may be a part of a name with a slip
+        for place, score, stretch in _spelled_like(view, relevance.question):
+            if place not in links or links[place].score < score:
+                links[place] = Link(place, score, "spelling", stretch)
     if links:
         places = np.array(sorted(links), dtype=np.int64)
         scores = relevance.of_rows("entities", places, "description")
@@ -59,3 +67,25 @@ def link_entities(view: GraphView, relevance: Relevance, k: int) -> tuple[list[L
         links[place_] = Link(place_, score, "description", "")
     ranked = sorted(links.values(), key=lambda link: (-link.score, link.place))
     return ranked[:k], len(ranked) - len(ranked[:k])
+
+
+def _spelled_like(view: GraphView, question: str) -> list[tuple[int, float, str]]:
+    """Return the entities whose title nearly stands in the question: place, score, the stretch of it."""
+    from rapidfuzz import fuzz, process
+
+    asked = question.casefold()
+    titles = {
+        place: title.casefold()
+        for place, title in enumerate(view.index.table("entities")["title"].to_pylist())
+        if title and _SHORTEST_NAME <= len(title) <= len(asked)
+    }
+    found = process.extract(
+        asked, titles, scorer=fuzz.partial_ratio, score_cutoff=_LEAST_LIKENESS, limit=_MOST_SPELLED
+    )
+    best = max((len(title) * score for title, score, _ in found), default=0.0)
+    links = []
+    for title, score, place in found:
+        at = fuzz.partial_ratio_alignment(title, asked)
+        if at is not None and len(title) * score >= best:  # the longest: others are parts of it
+            links.append((place, _SPELLED * score / 100, question[at.dest_start : at.dest_end].strip()))
+    return links

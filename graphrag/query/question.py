@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from graphrag.embed.base import Embedder
+from graphrag.graph.paths import Walk
 from graphrag.llm.base import ChatModel, ChatRequest
 from graphrag.query.answer import Account, Writer, no_model
 from graphrag.query.citations import CitationResolver
 from graphrag.query.context import Context
 from graphrag.query.extractive import COMPARED, Candidate, Chosen, choose, in_reading_order
+from graphrag.query.path_graph import PathResources
 from graphrag.query.relevance import Relevance
 from graphrag.query.result import NO_ANSWER, QueryResult
 from graphrag.query.selection import ReportTree
@@ -38,8 +40,11 @@ class Question:
     retriever: Retriever
     root: Path | None
     stream: bool
+    paths: PathResources
     answer: str = ""
     context: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    context_text: str = ""
+    connections: list[Walk] = field(default_factory=list)
     allowed: Mapping[str, Iterable[int]] = field(default_factory=dict)
     trace: list[dict[str, Any]] = field(default_factory=list)
     account: Account = field(init=False)
@@ -59,6 +64,11 @@ class Question:
         """Return how rows stand in a context that is written from; quoting goes by rank, best first."""
         return self.settings.query.context_order if self.mode == "llm" else "best_first"
 
+    @property
+    def answered(self) -> bool:
+        """Return whether there is an answer by now."""
+        return self.answer not in ("", NO_ANSWER)
+
     async def relevance(self) -> Relevance:
         """Embed the question, outside of the event loop."""
         found = await asyncio.to_thread(Relevance.of, self.view.index, self.text, self.embedder)
@@ -75,6 +85,7 @@ class Question:
     def use(self, context: Context) -> None:
         """Make ``context`` the one that the answer may cite, and note what was cut from it."""
         self.context = context.as_dicts()
+        self.context_text = context.text
         self.allowed = context.numbers()
         for cut in context.cut:
             event = {"event": "cut", "section": cut.section, "number": cut.number, "tokens": cut.n_tokens}

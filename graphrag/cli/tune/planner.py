@@ -72,8 +72,8 @@ def _graph(file: Path | None, root: Path) -> PathGraph:
         from graphrag.graph.triples import read_triples
 
         return read_triples(file).graph()
-    from graphrag.query.graph_view import GraphView
     from graphrag.query.path_graph import graph_of_index
+    from graphrag.retrieve.graph_view import GraphView
     from graphrag.store.index import Index
 
     return graph_of_index(GraphView(Index.open(root))).graph

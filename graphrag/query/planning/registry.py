@@ -69,6 +69,11 @@ def fits(folder: Path, embedder: Embedder | None) -> bool:
     return bool(json.loads(file.read_text(encoding="utf-8"))["encoder"] == embedder.model_id)
 
 
+def known_steps(folder: Path) -> tuple[str, ...]:
+    """Return the steps that the step planner in ``folder`` was trained on."""
+    return tuple(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["steps"])
+
+
 def _no_embedder() -> ConfigError:
     return ConfigError("Planning needs an embedder, and there is none.", hint="Set `embedding`.")
 

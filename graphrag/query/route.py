@@ -1,0 +1,72 @@
+"""``--method auto``: which method a question is asked by, told from its form. No model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from graphrag.query.basic import answer_basic
+from graphrag.query.global_ import answer_global
+from graphrag.query.local import answer_local
+from graphrag.query.path import answer_path
+from graphrag.query.question import Question
+
+_WHOLE = re.compile(
+    r"\b(themes?|topics?|summari[sz]e|summary|overview|overall|main (?:ideas?|points?|findings?)|in general|"
+    r"trends?|patterns?|this (?:corpus|collection|data ?set)|the (?:documents?|texts?|collection) about|"
+    r"what is this about|across (?:all|the))\b|주제|요약|전반",
+    re.IGNORECASE,
+)
+# "the director of the film", "X's mother's birthplace", "whose", "films that share actors with"
+_WALK = re.compile(
+    r"\bwhose\b|\bsame \w+ (?:as|of)\b|\bshare\b"
+    r"|\bthe \w+(?: \w+)? (?:of|by|in) (?:the )?\w+.*\b(?:of|by|in|that|which|who)\b"
+    r"|['’]s \w+(?: \w+)?['’]s\b|\bthe \w+ of .+['’]s\b|['’]s \w+.*\b(?:of|by)\b|\bother \w+ (?:of|by|in)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and the sentence that says why."""
+
+    method: str
+    why: str
+
+
+def route(text: str, n_named: int, *, planned: bool = False) -> Route:
+    """Choose a method for ``text``, which names ``n_named`` entities of the graph.
+
+    ``planned``: the tuned planner knows the graph's relations, so paths are tried for whatever names
+    an entity; they fall back to ``local`` by themselves.
+    """
+    if _WHOLE.search(text) and not n_named:
+        return Route("global", "it asks about the whole and names no entity")
+    if n_named and planned:
+        return Route("path", "it names an entity, and the planner knows the relations of the graph")
+    if n_named and _WALK.search(text):
+        return Route("path", "it names an entity and asks along several relations")
+    if n_named:
+        return Route("local", "it names an entity and asks about it")
+    if _WHOLE.search(text):
+        return Route("global", "it asks about the whole")
+    return Route("basic", "it names no entity of the graph, so its words are looked for")
+
+
+_ANSWERS: dict[str, Callable[[Question], AsyncIterator[str]]] = {
+    "basic": answer_basic,
+    "global": answer_global,
+    "local": answer_local,
+    "path": answer_path,
+}
+
+
+async def answer_auto(question: Question) -> AsyncIterator[str]:
+    """Answer by the method that :func:`route` chooses; the trace says which and why, the result its name."""
+    planned = question.paths.tuned_planner_fits
+    chosen = route(question.text, len(question.view.named_in(question.text)), planned=planned)
+    question.trace.append({"event": "route", "method": chosen.method, "why": chosen.why})
+    question.method = chosen.method
+    async for piece in _ANSWERS[chosen.method](question):
+        yield piece
