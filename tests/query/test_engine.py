@@ -278,7 +278,7 @@ def test_the_model_is_made_once_when_it_is_needed(index: Index) -> None:
 def test_errors_say_what_there_is(index: Index, quoting: QueryEngine, tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="question is empty"):
         quoting.query("  \n ")
-    with pytest.raises(QueryError, match=r"'drift'.*basic, global, local"):
+    with pytest.raises(QueryError, match=r"'drift'.*auto, basic, explore, global, local, path"):
         quoting.query(QUESTION, "drift")
     with pytest.raises(QueryError, match=r"level 7.*levels 0, 1"):
         quoting.query(QUESTION, "global", community_level=7)
