@@ -13,8 +13,13 @@ from graphrag.cli.console import RichProgress, Root, stderr, stdout, words
 from graphrag.cli.status import ledger_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
     from graphrag.api import GraphRAG
     from graphrag.indexing.report import RunReport
+    from graphrag.indexing.stage import Estimate
 
 
 EXIT_BUDGET = 3  # stopped by the budget: the same command goes on
@@ -172,8 +177,6 @@ def _show_estimate(
 ) -> None:
     from dataclasses import asdict
 
-    from rich.table import Table
-
     with RichProgress(quiet=True) as progress:
         estimates = rag.estimate(
             method=method, extraction=extraction, retry_failed=retry_failed, progress=progress
@@ -184,32 +187,58 @@ def _show_estimate(
         found = {name: asdict(one) for name, one in estimates.items()}
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
-    table = Table("stage", title="What a run would do (rehearsed; nothing was spent)", title_justify="left")
-    for column in (
-        "unchanged", "to do", "to drop", "LLM calls", "tokens in", "tokens out*", "texts embedded", "cost"
-    ):  # fmt: skip
-        table.add_column(column, justify="right")
-    total: list[float] = [0] * 5
-    for name, one in estimates.items():
-        spent = [one.calls, one.prompt_tokens, one.completion_tokens, one.embedded_texts, one.cost]
-        total = [a + b for a, b in zip(total, spent, strict=True)]
-        rows = (f"{one.unchanged:,}", f"{one.todo:,}", f"{one.dropped:,}")
-        table.add_row(words(name), *rows, *_spent(spent))
-    table.add_section()
-    table.add_row("together", "", "", "", *_spent(total))
-    stdout().print(table)
-    for name, one in estimates.items():
-        if one.why:
-            stdout().print(f"{words(name)}: {'; '.join(one.why)}", highlight=False, markup=False)
+    stdout().print(_estimate_table(estimates))
+    for why, names in _by_reason(estimates).items():
+        stdout().print(f"{', '.join(map(words, names))}: {why}", highlight=False, markup=False)
     cached = sum(one.cached_calls for one in estimates.values())
     if cached:
         stdout().print(f"{cached:,} more calls are answered from the cache, for nothing.", highlight=False)
-    stdout().print("[dim]* completion tokens are guessed, prompt tokens are those of the prompts.[/dim]")
-    prices = rag.settings.llm.prices
-    if total[0] and not (prices.prompt or prices.completion):
-        stdout().print("[dim]For money, set llm.prices in settings.yaml (per million tokens).[/dim]")
+    if any(one.calls for one in estimates.values()):
+        stdout().print("[dim]* Prompt tokens are counted, completion tokens are guessed.[/dim]")
+        prices = rag.settings.llm.prices
+        if not (prices.prompt or prices.completion):
+            stdout().print("[dim]For money, set llm.prices in settings.yaml (per million tokens).[/dim]")
 
 
-def _spent(numbers: list[float]) -> tuple[str, ...]:
-    *counts, cost = numbers
-    return (*(f"{n:,.0f}" if n else "–" for n in counts), f"{cost:.4f}" if cost else "–")
+def _estimate_table(estimates: dict[str, Estimate]) -> Table:
+    """Return the estimate as a table; what no stage uses has no column."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    columns: dict[str, Callable[[Estimate], float]] = {
+        "same": lambda one: one.unchanged,
+        "to do": lambda one: one.todo,
+        "drop": lambda one: one.dropped,
+        "LLM\ncalls": lambda one: one.calls,
+        "tokens\nin": lambda one: one.prompt_tokens,
+        "tokens\nout*": lambda one: one.completion_tokens,
+        "embedded": lambda one: one.embedded_texts,
+        "cost": lambda one: one.cost,
+    }
+    rows, spent = list(columns)[:3], list(columns)[3:]
+    spent = [name for name in spent if any(columns[name](one) for one in estimates.values())]
+    title = "What a run would do (rehearsed; nothing was spent)"
+    table = Table("stage", title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in (*rows, *spent):
+        table.add_column(name, justify="right", no_wrap=True)
+    for stage, one in estimates.items():
+        table.add_row(words(stage), *(_number(name, columns[name](one)) for name in (*rows, *spent)))
+    if spent:
+        sums = [_number(name, sum(map(columns[name], estimates.values()))) for name in spent]
+        table.add_section()
+        table.add_row("together", "", "", "", *sums)
+    return table
+
+
+def _number(column: str, value: float) -> str:
+    if not value:
+        return "–"
+    return f"{value:.4f}" if column == "cost" else f"{value:,.0f}"
+
+
+def _by_reason(estimates: dict[str, Estimate]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, one in estimates.items():
+        if one.why:
+            found.setdefault("; ".join(one.why), []).append(name)
+    return found

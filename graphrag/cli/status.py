@@ -65,18 +65,13 @@ def _show_status(report: dict[str, Any]) -> None:
     stdout().print(stages)
     stdout().print(ledger_table(report["ledger"]))
     if report["usage"]:
-        usage = Table("stage", "task", "model", title="Model use of the last run", title_justify="left")
+        usage = Table("stage and task", "model", title="Model use of the last run", title_justify="left")
         for column in ("calls", "from cache", "tokens in", "tokens out", "cost"):
             usage.add_column(column, justify="right")
         for row in report["usage"]:
             numbers = (row["calls"], row["cached_calls"], row["prompt_tokens"], row["completion_tokens"])
-            usage.add_row(
-                words(row["stage"]),
-                row["task"],
-                row["model"],
-                *(f"{n:,}" for n in numbers),
-                f"{row['cost']:.4f}",
-            )
+            done = f"{words(row['stage'])}: {row['task']}"
+            usage.add_row(done, row["model"], *(f"{n:,}" for n in numbers), f"{row['cost']:.4f}")
         stdout().print(usage)
     if report["failed"]:
         stdout().print(f"[yellow]{len(report['failed'])} rows failed[/yellow]: graphrag status --failed")

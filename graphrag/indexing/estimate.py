@@ -206,7 +206,7 @@ def _changes(context: StageContext, stage: Stage, inputs: dict[str, str]) -> tup
     last = context.store.sql("SELECT reads FROM stage_runs WHERE stage = $1", [stage.name])
     known = next(iter(last["reads"].to_pylist()), None)
     if not known:
-        return ("it has not run to its end yet",)
+        return ("not yet run to the end",)
     earlier = json.loads(known)
     reads = json.loads(json.dumps(stage.reads(context)))
     found = []
@@ -215,11 +215,11 @@ def _changes(context: StageContext, stage: Stage, inputs: dict[str, str]) -> tup
         if was != now:
             told = not name.startswith(("prompt", "decisions"))  # these are known by hashes
             found.append(f"{name}: {_short(was)} → {_short(now)}" if told else f"{name} changed")
-    found += [
-        f"other {name.replace('_', ' ')}"
-        for name, version in inputs.items()
-        if earlier["inputs"].get(name) != version
+    inputs_changed = [
+        name.replace("_", " ") for name, version in inputs.items() if earlier["inputs"].get(name) != version
     ]
+    if inputs_changed:
+        found.append(f"other {', '.join(inputs_changed)}")
     if context.retry_failed:
         found.append("failed rows are tried again")
     return tuple(found)

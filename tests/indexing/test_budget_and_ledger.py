@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,8 +170,6 @@ def test_what_is_in_flight_when_a_row_ends_the_run_is_kept(tmp_path: Path, serve
     def one_key_error(body: dict[str, Any]) -> Any:
         if "Gjoa" in body["messages"][-1]["content"]:
             return Fault(401, body='{"error": {"message": "Incorrect API key provided"}}')
-        import time
-
         time.sleep(0.2)  # the others are still in flight when this one fails
         return answer(body)
 
@@ -181,3 +181,34 @@ def test_what_is_in_flight_when_a_row_ends_the_run_is_kept(tmp_path: Path, serve
     server.answer = answer
     assert not rag.index().failed
     assert asked(server)["ExtractedGraphWithClaims"] == 1
+
+
+def test_the_loop_stays_free_while_texts_are_embedded(tmp_path: Path, server: OpenAIServer) -> None:
+    """Somebody may want to stop the run just then: signals are heard by the loop."""
+    seconds = 0.3
+    vectors = server.embed_answer
+
+    def slow(texts: list[str]) -> list[list[float]]:
+        time.sleep(seconds)
+        return vectors(texts)
+
+    open_project(tmp_path / "warm", server).index()  # what is imported at first use blocks as well
+    server.requests.clear()
+    server.embed_answer = slow
+    rag = open_project(tmp_path / "slow", server)
+
+    async def run() -> list[float]:
+        running = asyncio.create_task(rag.aindex())
+        lags = []
+        while not running.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            lags.append(time.monotonic() - before - 0.01)
+        await running
+        return sorted(lags)
+
+    lags = asyncio.run(run())
+    batches = sum(request.path.endswith("/embeddings") for request in server.requests)
+    assert batches >= 3
+    # One late tick per batch is what blocking would give; a busy machine may be late now and then.
+    assert sum(lag >= 0.9 * seconds for lag in lags) < batches / 2

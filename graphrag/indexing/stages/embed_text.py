@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pyarrow as pa
 
@@ -26,7 +28,8 @@ async def run(context: StageContext) -> None:
     for kind in KINDS:
         table = published_table(context.store, _TABLES[kind])
         texts = searched_texts(kind, table, context.store, context.settings)
-        embedder.ensure([text for parts in texts for text in parts])
+        # In a thread of its own: the loop stays free to hear that the run is to stop.
+        await asyncio.to_thread(embedder.ensure, [text for parts in texts for text in parts])
 
 
 def searched_texts(kind: str, table: pa.Table, store: Store, settings: Settings) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ its report, whatever else changed in the corpus.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ async def run(context: StageContext) -> None:
             (written if by_llm else extractive).append(community)
         children = {community["id"]: _child_reports(community, numbers, reports) for community in written}
         brief = await _write(context, reader, written, children, reports)
-        _extract(context, reader, [*extractive, *brief], reports)
+        await asyncio.to_thread(_extract, context, reader, [*extractive, *brief], reports)
 
 
 async def _write(
