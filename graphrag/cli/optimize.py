@@ -12,8 +12,10 @@ from graphrag.cli.console import Root, stderr, stdout
 if TYPE_CHECKING:
     from graphrag.optimize.report import Optimized
     from graphrag.optimize.search import Trial
-    from graphrag.optimize.space import Node
+    from graphrag.optimize.space import Configuration, Node
     from graphrag.settings import Settings
+
+_RETRIEVER = "retrieval.retriever"
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +74,7 @@ def optimize(
         greedy = search.greedy()
         best = search.global_(greedy, budget, seed=seed) if budget else greedy
         line.say("asking the questions that the search has not seen")
-        named = {"greedy": greedy}
+        named = {"greedy": greedy, **_by_hand(chosen_nodes, beginning)}
         found = report(search.made, best, beginning, search.whole, seen, unseen, named=named)
     seen.close()
     folder = out or root
@@ -114,6 +116,15 @@ def _decided(
     return chosen
 
 
+def _by_hand(nodes: list[Node], beginning: Configuration) -> dict[str, Configuration]:
+    """Return the project's settings with each retriever in turn: what one would try without a search."""
+    return {
+        f"by hand: {name}": beginning.with_values({_RETRIEVER: name})
+        for node in nodes
+        for name in node.values.get(_RETRIEVER, ())
+    }
+
+
 def _show(found: Optimized, changed: dict[str, Any], measure: str, folder: Path) -> None:
     from rich.table import Table
 
@@ -125,7 +136,8 @@ def _show(found: Optimized, changed: dict[str, Any], measure: str, folder: Path)
     )
     for name in ("", "seen", "95 % interval", "unseen", "ms", "settings"):
         table.add_column(name, justify="left" if name in ("", "settings") else "right")
-    for place in found.leaderboard[:10]:
+    shown = [*found.leaderboard[:6], *(one for one in found.leaderboard[6:] if one.unseen is not None)]
+    for place in shown:
         unseen = "" if place.unseen is None else f"{place.unseen:.3f}"
         interval = f"{place.low:.3f}–{place.high:.3f}"
         table.add_row(

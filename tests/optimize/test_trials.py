@@ -181,6 +181,7 @@ def test_the_command_writes_settings_and_leaderboard(
     assert run.exit_code == 0
     assert "left out: chunking" in run.output
     assert "unseen" in run.output
+    assert "by hand: bm25" in run.output
     assert (tmp_path / "optimized.yaml").is_file()
     assert json.loads((tmp_path / "optimize.json").read_text())["evaluated"] >= 4
     with pytest.raises(ConfigError, match="no node 'nothing'"):
