@@ -158,10 +158,13 @@ class GraphRAG:
         return estimate(self.layout, settings, stages, models, retry_failed=retry_failed, progress=progress)
 
     def status(self) -> dict[str, Any]:
-        """Return the report of the last run (empty if there was none)."""
-        from graphrag.indexing.report import read_report
+        """Return the report of the last run (empty if there was none), with the ledger as it is now.
 
-        return read_report(self.layout) or {}
+        While another process indexes, ``indexing`` names it, and the ledger is that of the last run's end.
+        """
+        from graphrag.indexing.report import current_status
+
+        return current_status(self.layout)
 
     def import_triples(self, file: Path | str, *, embed: bool = False, replace: bool = False) -> Imported:
         """Make the index from a ready-made graph: lines of head, relation and tail, or RDF.

@@ -62,7 +62,8 @@ def _show_status(report: dict[str, Any]) -> None:
             words(stage["name"]), "ran" if stage["ran"] else "unchanged", f"{stage['seconds']:.1f}"
         )
     stdout().print(counts)
-    stdout().print(stages)
+    if report["stages"]:
+        stdout().print(stages)
     stdout().print(ledger_table(report["ledger"]))
     if report["usage"]:
         usage = Table("stage and task", "model", title="Model use of the last run", title_justify="left")
@@ -75,7 +76,9 @@ def _show_status(report: dict[str, Any]) -> None:
         stdout().print(usage)
     if report["failed"]:
         stdout().print(f"[yellow]{len(report['failed'])} rows failed[/yellow]: graphrag status --failed")
-    if report["stop_reason"]:
+    if report.get("indexing"):
+        stdout().print(f"{report['indexing']} The figures are those of the last run.", highlight=False)
+    if report.get("stop_reason"):
         stdout().print(f"Stopped: {report['stop_reason']}", highlight=False)
     for row in report["skipped_inputs"]:
         stdout().print(f"not read: {row['uri']}: {row['reason']}", highlight=False, markup=False)

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from graphrag.errors import StoreLockedError
 from graphrag.store.layout import Layout
 from graphrag.store.store import Store
 
@@ -154,6 +155,28 @@ def write_report(layout: Layout, report: RunReport) -> None:
     """Keep the report of the last run."""
     layout.last_run.parent.mkdir(parents=True, exist_ok=True)
     layout.last_run.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def current_status(layout: Layout) -> dict[str, Any]:
+    """Return the last run's report with counts, ledger and failures as the store has them now.
+
+    A run that was killed left no report, but rows. ``indexing`` is the message of the lock when another
+    process is writing the store.
+    """
+    report = read_report(layout) or {}
+    if not layout.store.is_file():
+        return report
+    empty = RunReport("", (), {}).to_dict()
+    try:
+        with Store(layout.store, read_only=True) as store:
+            now = {"counts": count_rows(store), "ledger": ledger_counts(store), "failed": failed_rows(store)}
+    except StoreLockedError as error:
+        return {**empty, **report, "indexing": str(error.args[0])}
+    return {**empty, **report, **{name: _plain(value) for name, value in now.items()}}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_report(layout: Layout) -> dict[str, Any] | None:

@@ -33,11 +33,13 @@ _TABLES = {table.name: table for table in WORKING_TABLES}
 class Store:
     """Working tables of one project. Use as a context manager, from one thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, made if there is none; ``read_only`` changes nothing, and others may read too."""
         self.path = path
-        self._connection = _connect(path)
+        self._connection = _connect(path, read_only=read_only)
         self._in_transaction = False
-        migrate(self._connection)
+        if not read_only:
+            migrate(self._connection)
 
     def __enter__(self) -> Store:
         return self

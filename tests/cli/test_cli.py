@@ -66,7 +66,7 @@ def test_init_writes_a_project_and_keeps_the_key(tmp_path: Path) -> None:
         ("chunking: {size: 100, overlap: 100}", "overlap (100) must be smaller than size (100)"),
         ("llm: [", "is not valid YAML"),
         ("- a\n- b", "must hold sections"),
-        ("pipeline: nonsense", "There are: embedded.toml, fast.toml, recorded.toml, standard.toml"),
+        ("pipeline: nonsense", "There are: embedded.toml, fast.toml"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path: Path, settings: str, message: str) -> None:

@@ -212,3 +212,24 @@ def test_the_loop_stays_free_while_texts_are_embedded(tmp_path: Path, server: Op
     assert batches >= 3
     # One late tick per batch is what blocking would give; a busy machine may be late now and then.
     assert sum(lag >= 0.9 * seconds for lag in lags) < batches / 2
+
+
+def test_the_status_of_a_run_that_was_killed_is_read_from_the_store(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
+    rag = open_project(tmp_path, server)
+    rag.index()
+    rag.layout.last_run.unlink()  # as if the run had died before its report
+    status = rag.status()
+    assert {row["stage"]: row["done"] for row in status["ledger"]}["extract_graph"] == 3
+    assert status["counts"]["documents"] == 3
+    hold = "import sys, duckdb; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    rag.index()
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(rag.layout.store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert f"process {holder.pid}" in rag.status()["indexing"]
+        assert holder.stdin is not None
+        holder.stdin.close()
