@@ -32,7 +32,7 @@ class Limit:
 
 def show(amount: float, unit: Literal["tokens", "money"]) -> str:
     """Write an amount as people read it."""
-    return f"{amount:,.0f} tokens" if unit == "tokens" else f"{amount:,.4f} (money)"
+    return f"{amount:,.0f} tokens" if unit == "tokens" else f"{amount:,.4f} in money"
 
 
 def parse_limit(text: str) -> Limit:
