@@ -224,6 +224,17 @@ STAGE_RUNS = _table(
     seconds=FLOAT,
     reads=STRING,  # JSON: what the fingerprint was made from, so that a change can be named
 )
+# What the communities were found on, so that the next run moves only what has changed.
+COMMUNITY_SEEDS = _table(
+    "community_seeds",
+    key="entity_id",
+    entity_id=STRING,
+    adjacency=STRING,  # digest of the entity's relationships
+    drifted=pa.bool_(),  # it has changed since all entities were clustered together
+    made_by=STRING,  # fingerprint of the stage
+)
+# What a report was made from, so that it is not put together again to find that nothing has changed.
+REPORT_INPUTS = _table("report_inputs", key="community_id", community_id=STRING, digest=STRING)
 SKIPPED_INPUTS = _table("skipped_inputs", key="uri", uri=STRING, reason=STRING)
 
 WORKING_TABLES: tuple[Table, ...] = (
@@ -244,6 +255,8 @@ WORKING_TABLES: tuple[Table, ...] = (
     EMBEDDINGS,
     LEDGER,
     STAGE_RUNS,
+    COMMUNITY_SEEDS,
+    REPORT_INPUTS,
     SKIPPED_INPUTS,
 )
 

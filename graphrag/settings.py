@@ -203,6 +203,13 @@ class CommunitySettings(_Section):
     resolution: float = Field(1.0, gt=0, description="Resolution of the quality function.")
     quality: Literal["modularity", "cpm"] = Field("modularity", description="Quality function.")
     seed: int = Field(42, description="Seed of the partition.")
+    max_drift: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="After an update only entities whose relationships changed may move to another "
+        "community; once this share of all has changed, everything is clustered anew. 0: at every change.",
+    )
 
 
 class ReportSettings(_Section):

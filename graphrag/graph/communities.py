@@ -5,6 +5,8 @@ Leiden: guaranteeing well-connected communities", 2019). Every community that is
 partitioned again on the graph of its members alone, which makes the next level, until it is small
 enough or does not fall apart any more.
 
+An update starts from the partition before (:mod:`graphrag.graph.seeds`).
+
 Nothing is left out: every component stays, and an entity without relationships is a community of
 one at level 0. ``max_comm_size`` of leidenalg is not used, because version 0.12 ignores it.
 """
@@ -14,11 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from graphrag.graph.build import Floats, FoldedEdges, Integers, fold_edges
+from graphrag.graph.seeds import NO_LABEL, Seeds, connected_labels
 from graphrag.hashing import content_hash
 from graphrag.schema import COMMUNITIES
 from graphrag.settings import CommunitySettings
@@ -37,7 +42,10 @@ class _Community:
 
 
 def detect_communities(
-    entity_ids: Sequence[str] | pa.ChunkedArray, relationships: pa.Table, settings: CommunitySettings
+    entity_ids: Sequence[str] | pa.ChunkedArray,
+    relationships: pa.Table,
+    settings: CommunitySettings,
+    seeds: Seeds | None = None,
 ) -> pa.Table:
     """Find the hierarchy of communities (``schema.COMMUNITIES``, sorted by ``community``).
 
@@ -46,12 +54,13 @@ def detect_communities(
     nothing to split in it. Numbers run over all levels, by level, then size (largest first), then
     smallest member id. Titles are "Community N".
 
-    Deterministic: the same entities and relationships give the same table, whatever the order of
-    the rows and in every process. CPM communities are optimal at their own resolution, so each
+    Deterministic: the same entities, relationships and seeds give the same table, whatever the order
+    of the rows and in every process. With ``seeds`` in which every entity is fixed the partition is the
+    one before. CPM communities are optimal at their own resolution, so each
     deeper level doubles it.
     """
     edges = fold_edges(entity_ids, relationships)
-    found = _hierarchy(edges, settings)
+    found = _hierarchy(edges, settings, seeds)
     found.sort(key=lambda one: (one.level, -len(one.members), one.members[0]))
     for number, community in enumerate(found):
         community.number = number
@@ -60,14 +69,14 @@ def detect_communities(
     return _table(found, edges.ids)
 
 
-def _hierarchy(edges: FoldedEdges, settings: CommunitySettings) -> list[_Community]:
+def _hierarchy(edges: FoldedEdges, settings: CommunitySettings, seeds: Seeds | None) -> list[_Community]:
     everything = _Community(np.arange(len(edges.ids), dtype=np.int64), level=-1, parent=None)
     found: list[_Community] = []
     parents = [everything] if edges.ids else []
     while parents:
         level: list[_Community] = []
         for parent, subgraph in zip(parents, _subgraphs(parents, edges), strict=True):
-            labels = _leiden(subgraph, len(parent.members), parent.level + 1, settings)
+            labels = _leiden(subgraph, parent.members, parent.level + 1, settings, seeds)
             parts = _parts(parent.members, labels)
             if parent is everything:
                 level.extend(_Community(part, 0, None) for part in parts)
@@ -96,18 +105,71 @@ def _subgraphs(parents: list[_Community], edges: FoldedEdges) -> list[tuple[Inte
 
 
 def _leiden(
-    edges: tuple[Integers, Integers, Floats], size: int, level: int, settings: CommunitySettings
+    edges: tuple[Integers, Integers, Floats],
+    members: Integers,
+    level: int,
+    settings: CommunitySettings,
+    seeds: Seeds | None,
 ) -> Integers:
-    """Return a community label for each of ``size`` vertices; vertices without edges stay alone."""
+    """Return a community label for each of ``members``; vertices without edges stay alone."""
     low, high, weight = edges
-    labels = np.full(size, -1, dtype=np.int64)
+    size = len(members)
+    labels = np.full(size, NO_LABEL, dtype=np.int64)
     connected, ends = np.unique(np.concatenate((low, high)), return_inverse=True)
     if len(connected):
         pairs = ends.reshape(2, -1).T
-        labels[connected] = _optimise(pairs, weight, len(connected), level, settings)
-    alone = np.flatnonzero(labels == -1)
+        before = seeds.at(level, members[connected]) if seeds is not None else None
+        labels[connected] = (
+            _optimise(pairs, weight, len(connected), level, settings)
+            if before is None
+            else _move_free(pairs, weight, before, level, settings)
+        )
+    alone = np.flatnonzero(labels == NO_LABEL)
     labels[alone] = len(connected) + np.arange(len(alone))
     return labels
+
+
+def _move_free(
+    pairs: Integers,
+    weight: Floats,
+    before: tuple[Integers, npt.NDArray[np.bool_]],
+    level: int,
+    settings: CommunitySettings,
+) -> Integers:
+    """Start from the labels before; only vertices that are not fixed may move."""
+    labels, fixed = before
+    start = labels.copy()
+    new = np.flatnonzero(start == NO_LABEL)
+    start[new] = start.max() + 1 + np.arange(len(new))
+    _, start = np.unique(start, return_inverse=True)
+    if not fixed.all() and weight.any():
+        import igraph
+        import leidenalg
+
+        graph = igraph.Graph(n=len(start), edges=pairs.tolist())
+        partition = _quality(settings)(
+            graph,
+            initial_membership=start.tolist(),
+            weights=weight.tolist(),
+            resolution_parameter=_resolution(settings, level),
+        )
+        optimiser = leidenalg.Optimiser()
+        optimiser.set_rng_seed(settings.seed)
+        optimiser.optimise_partition(partition, n_iterations=_ITERATIONS, is_membership_fixed=fixed.tolist())
+        start = np.asarray(partition.membership, dtype=np.int64)
+    return connected_labels(pairs, start)
+
+
+def _quality(settings: CommunitySettings) -> Any:
+    import leidenalg
+
+    modularity = settings.quality == "modularity"
+    return leidenalg.RBConfigurationVertexPartition if modularity else leidenalg.CPMVertexPartition
+
+
+def _resolution(settings: CommunitySettings, level: int, step: int = 0) -> float:
+    """Return the resolution of a level: CPM communities are optimal at their own, so it is doubled."""
+    return settings.resolution * (1.0 if settings.quality == "modularity" else 2.0 ** (level + step))
 
 
 def _optimise(
@@ -119,17 +181,14 @@ def _optimise(
     graph = igraph.Graph(n=size, edges=pairs.tolist())
     if not weight.any():  # modularity of a weightless graph is 0 / 0
         return np.asarray(graph.connected_components().membership, dtype=np.int64)
-    modularity = settings.quality == "modularity"
-    quality = leidenalg.RBConfigurationVertexPartition if modularity else leidenalg.CPMVertexPartition
-    for step in range(1 if modularity or level == 0 else _CPM_STEPS):
-        resolution = settings.resolution * (1.0 if modularity else 2.0 ** (level + step))
+    for step in range(1 if settings.quality == "modularity" or level == 0 else _CPM_STEPS):
         partition = leidenalg.find_partition(
             graph,
-            quality,
+            _quality(settings),
             weights=weight.tolist(),
             n_iterations=_ITERATIONS,
             seed=settings.seed,
-            resolution_parameter=resolution,
+            resolution_parameter=_resolution(settings, level, step),
         )
         if len(partition) > 1:
             break

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from graphrag.errors import StoreError
-from graphrag.schema import WORKING_TABLES, Table
+from graphrag.schema import COMMUNITY_SEEDS, REPORT_INPUTS, WORKING_TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "float": "FLOAT"}
+_SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "float": "FLOAT", "bool": "BOOLEAN"}
 
 
 def sql_type(type_: pa.DataType) -> str:
@@ -53,9 +53,16 @@ def m002_reads_of_stages(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE stage_runs ADD COLUMN IF NOT EXISTS reads VARCHAR")
 
 
+def m003_bookkeeping_of_communities(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables that say what communities and their reports were made from."""
+    for table in (COMMUNITY_SEEDS, REPORT_INPUTS):
+        connection.execute(create_statement(table))
+
+
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_working_tables,
     m002_reads_of_stages,
+    m003_bookkeeping_of_communities,
 )
 
 

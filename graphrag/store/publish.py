@@ -42,7 +42,9 @@ _SECTIONS = {
     "covariates": "Claims",
     "community_reports": "Reports",
 }
-_NOT_CONTENT = {"ledger", "stage_runs", "skipped_inputs", "embeddings"}
+_NOT_CONTENT = {
+    "ledger", "stage_runs", "skipped_inputs", "embeddings", "community_seeds", "report_inputs",
+}  # fmt: skip
 
 
 def publish(
