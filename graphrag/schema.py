@@ -202,7 +202,7 @@ EMBEDDINGS = _table(
     "embeddings",
     id=STRING,  # hash(model, text)
     model=STRING,
-    vector=pa.list_(pa.float32()),
+    vector=pa.binary(),  # float32, little-endian; DuckDB logs a list column anew with every batch
 )
 
 # Bookkeeping of the runs; never part of an index's content.

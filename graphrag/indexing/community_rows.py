@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
 
 from graphrag.extract.extractive_reports import ContextSentence
 from graphrag.extract.report_context import (
@@ -19,11 +22,13 @@ from graphrag.text.sentences import sentence_spans
 _ENTITIES = """
 SELECT e.id, e.title, e.type, coalesce(d.text, '') AS description, coalesce(g.degree, 0) AS degree,
        e.frequency
-FROM entities e LEFT JOIN descriptions d ON d.owner_id = e.id LEFT JOIN entity_degrees g ON g.entity_id = e.id
+FROM entities e JOIN wanted w ON w.id = e.id
+LEFT JOIN descriptions d ON d.owner_id = e.id LEFT JOIN entity_degrees g ON g.entity_id = e.id
 """
 _RELATIONSHIPS = """
 SELECT r.id, r.source_id, r.target_id, p.label AS predicate, coalesce(d.text, '') AS description, r.weight
-FROM relationships r JOIN predicates p ON p.id = r.predicate_id LEFT JOIN descriptions d ON d.owner_id = r.id
+FROM relationships r JOIN wanted w ON w.id = r.source_id
+JOIN predicates p ON p.id = r.predicate_id LEFT JOIN descriptions d ON d.owner_id = r.id
 """
 _CLAIMS = """
 SELECT c.id, s.id AS subject_id, s.title AS subject, o.title AS object, c.type, c.status, c.description,
@@ -31,10 +36,11 @@ SELECT c.id, s.id AS subject_id, s.title AS subject, o.title AS object, c.type, 
        c.start_date, c.end_date
 FROM claim_mentions c
 JOIN mention_entities sm ON sm.mention_id = c.subject_id JOIN entities s ON s.id = sm.entity_id
+JOIN wanted w ON w.id = s.id
 LEFT JOIN mention_entities om ON om.mention_id = c.object_id LEFT JOIN entities o ON o.id = om.entity_id
 """
 # Every place where an entity is known to be spoken of: its own mention, or a relation's sentence.
-_PLACES = """
+_SPOKEN = """
 SELECT DISTINCT x.entity_id, m.text_unit_id, m.start_char
 FROM mention_entities x JOIN entity_mentions m ON m.id = x.mention_id WHERE m.start_char IS NOT NULL
 UNION
@@ -42,20 +48,63 @@ SELECT x.entity_id, r.text_unit_id, r.start_char
 FROM relation_mentions r JOIN mention_entities x ON x.mention_id IN (r.head_id, r.tail_id)
 WHERE r.start_char IS NOT NULL
 """
+# All places of every text unit that speaks of one of the wanted: a sentence names its other entities too.
+_PLACES = f"""
+WITH spoken AS ({_SPOKEN})
+SELECT * FROM spoken WHERE text_unit_id IN (
+    SELECT text_unit_id FROM spoken JOIN wanted w ON w.id = spoken.entity_id
+)
+"""
+# All that a report on a community can be made from, as one number; the order of rows does not matter.
+_DIGESTS = f"""
+WITH spoken AS ({_SPOKEN}),
+members AS (SELECT id AS community_id, unnest(entity_ids) AS entity_id FROM communities),
+said AS (
+    SELECT e.id AS entity_id, hash(e.id, e.title, e.type, e.frequency, g.degree, d.text) AS h
+    FROM entities e LEFT JOIN descriptions d ON d.owner_id = e.id
+    LEFT JOIN entity_degrees g ON g.entity_id = e.id
+    UNION ALL
+    SELECT sm.entity_id, hash(c.id, om.entity_id, c.status, c.source_text, c.start_date, c.end_date)
+    FROM claim_mentions c JOIN mention_entities sm ON sm.mention_id = c.subject_id
+    LEFT JOIN mention_entities om ON om.mention_id = c.object_id
+    UNION ALL
+    SELECT entity_id, hash(text_unit_id, start_char) FROM spoken
+),
+by_entity AS (SELECT entity_id, bit_xor(h) AS h FROM said GROUP BY entity_id),
+outgoing AS MATERIALIZED (
+    SELECT m.community_id, r.target_id, hash(r.id, p.label, r.weight, d.text) AS h
+    FROM relationships r JOIN members m ON m.entity_id = r.source_id
+    JOIN predicates p ON p.id = r.predicate_id LEFT JOIN descriptions d ON d.owner_id = r.id
+),
+parts AS (
+    SELECT m.community_id, b.h FROM members m JOIN by_entity b ON b.entity_id = m.entity_id
+    UNION ALL
+    SELECT o.community_id, o.h FROM outgoing o
+    JOIN members m ON m.community_id = o.community_id AND m.entity_id = o.target_id
+)
+SELECT community_id, CAST(bit_xor(h) AS VARCHAR) AS digest FROM parts GROUP BY community_id
+"""
+
+
+def community_digests(store: Store) -> dict[str, str]:
+    """Return for each community a digest of the rows that its report is made from; one query."""
+    found = store.sql(_DIGESTS)
+    return dict(zip(found["community_id"].to_pylist(), found["digest"].to_pylist(), strict=True))
 
 
 class CommunityReader:
-    """Holds the graph's rows and hands out those of a set of members."""
+    """Holds the rows of the entities ``wanted`` and hands out those of a set of members."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, wanted: Iterable[str]) -> None:
         self._store = store
-        self._entities = {row["id"]: ContextEntity(**row) for row in store.sql(_ENTITIES).to_pylist()}
+        self._wanted = pa.table({"id": pa.array(sorted(set(wanted)), pa.string())})
+        self._entities = {row["id"]: ContextEntity(**row) for row in self._read(_ENTITIES)}
         self._relationships: dict[str, list[ContextRelationship]] = defaultdict(list)
-        for row in store.sql(_RELATIONSHIPS).to_pylist():
+        for row in self._read(_RELATIONSHIPS):
             relationship = ContextRelationship(**row)
             self._relationships[relationship.source_id].append(relationship)
         self._claims: dict[str, list[ContextClaim]] = defaultdict(list)
-        for row in store.sql(_CLAIMS).to_pylist():
+        for row in self._read(_CLAIMS):
             self._claims[row["subject_id"]].append(ContextClaim(**row))
         self._sentences: dict[str, list[ContextSentence]] | None = None
 
@@ -85,14 +134,19 @@ class CommunityReader:
         }
         return [found[key] for key in sorted(found)]
 
+    def _read(self, query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._store.sql(query, wanted=self._wanted).to_pylist()
+        return rows
+
     def _read_sentences(self) -> dict[str, list[ContextSentence]]:
-        units = {
-            row["id"]: row
-            for row in self._store.sql("SELECT id, text, start_char FROM text_units").to_pylist()
-        }
         places: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for row in self._store.sql(_PLACES).to_pylist():
+        for row in self._read(_PLACES):
             places[row["text_unit_id"]].append((row["start_char"], row["entity_id"]))
+        found = self._store.sql(
+            "SELECT u.id, u.text, u.start_char FROM text_units u JOIN spoken s ON s.id = u.id",
+            spoken=pa.table({"id": pa.array(sorted(places), pa.string())}),
+        )
+        units = {row["id"]: row for row in found.to_pylist()}
         by_entity: dict[str, list[ContextSentence]] = defaultdict(list)
         for unit_id in sorted(places):
             unit = units[unit_id]

@@ -57,13 +57,11 @@ class StoredEmbedder:
                 break
             batch = todo[start : start + _BATCH]
             vectors = self._embed(batch)
-            flat = pa.array(vectors.reshape(-1), pa.float32())
-            offsets = pa.array(np.arange(0, vectors.size + 1, vectors.shape[1]), pa.int32())
             rows = pa.table(
                 {
                     "id": pa.array([self.key(text) for text in batch], pa.string()),
                     "model": pa.array([self.model_id] * len(batch), pa.string()),
-                    "vector": pa.ListArray.from_arrays(offsets, flat),
+                    "vector": pa.array([row.tobytes() for row in vectors.astype("<f4")], pa.binary()),
                 },
                 schema=EMBEDDINGS.schema,
             )
@@ -84,7 +82,7 @@ class StoredEmbedder:
             "SELECT w.place, e.vector FROM wanted w JOIN embeddings e ON e.id = w.id ORDER BY w.place",
             wanted=wanted,
         )
-        flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        flat = np.frombuffer(b"".join(found["vector"].to_pylist()), dtype="<f4")
         return np.ascontiguousarray(flat, dtype=np.float32).reshape(len(keys), -1)
 
     def _embed(self, texts: list[str]) -> Vectors:

@@ -126,7 +126,8 @@ class _StandIns:
     @cached_property
     def _embedder(self) -> Embedder:
         known = self._store.sql(
-            "SELECT len(vector) AS n FROM embeddings WHERE model = $1 LIMIT 1", [self.embedder_id]
+            "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1",
+            [self.embedder_id],
         )
         dimension = next(iter(known["n"].to_pylist()), _DIMENSION)
         return RehearsalEmbedder(

@@ -9,13 +9,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from graphrag.errors import StoreError
-from graphrag.schema import COMMUNITY_SEEDS, REPORT_INPUTS, WORKING_TABLES, Table
+from graphrag.schema import COMMUNITY_SEEDS, EMBEDDINGS, REPORT_INPUTS, WORKING_TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "float": "FLOAT", "bool": "BOOLEAN"}
+_SQL_TYPES = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "float": "FLOAT",
+    "bool": "BOOLEAN",
+    "binary": "BLOB",
+}
 
 
 def sql_type(type_: pa.DataType) -> str:
@@ -59,10 +66,28 @@ def m003_bookkeeping_of_communities(connection: duckdb.DuckDBPyConnection) -> No
         connection.execute(create_statement(table))
 
 
+def m004_vectors_as_bytes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep vectors as bytes: DuckDB logs a list column from its start again with every batch."""
+    import numpy as np
+    import pyarrow as pa
+
+    rows = connection.sql("SELECT id, model, vector FROM embeddings").to_arrow_table()
+    if pa.types.is_binary(rows.schema.field("vector").type):
+        return
+    vectors = [np.asarray(one, dtype="<f4").tobytes() for one in rows["vector"].to_pylist()]
+    connection.execute("DROP TABLE embeddings")
+    connection.execute(create_statement(EMBEDDINGS))
+    kept = rows.set_column(2, "vector", pa.array(vectors, pa.binary()))
+    connection.register("kept", kept)
+    connection.execute("INSERT INTO embeddings BY NAME SELECT * FROM kept")
+    connection.unregister("kept")
+
+
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_working_tables,
     m002_reads_of_stages,
     m003_bookkeeping_of_communities,
+    m004_vectors_as_bytes,
 )
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 STORE_FILE = "graphrag.duckdb"
 _TABLES = {table.name: table for table in WORKING_TABLES}
+_LOG_SHARE = 8
+_LONGEST_LOG = "256MB"  # DuckDB's own 16 MB rewrites growing tables again and again during one run
 
 
 class Store:
@@ -158,8 +160,14 @@ class Store:
             self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE {condition}', parameters)
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file."""
-        self._connection.execute("CHECKPOINT")
+        """Fold the write-ahead log into the file once it has grown to an eighth of it.
+
+        A checkpoint writes every table anew that has changed at all, so after a small update it would
+        write the whole store for the sake of a few rows; the log keeps them just as well.
+        """
+        log = self.path.with_name(f"{self.path.name}.wal")
+        if log.is_file() and log.stat().st_size * _LOG_SHARE > self.path.stat().st_size:
+            self._connection.execute("CHECKPOINT")
 
     def _insert(self, name: str, rows: pa.Table) -> None:
         import duckdb
@@ -218,7 +226,14 @@ def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnectio
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         threads = max(1, min(4, os.cpu_count() or 1))
-        return duckdb.connect(str(path), read_only=read_only, config={"threads": threads})
+        config = {
+            "threads": threads,
+            "checkpoint_threshold": _LONGEST_LOG,
+            "auto_checkpoint_skip_wal_threshold": 1 << 40,  # else a batch of vectors brings a checkpoint
+        }
+        connection = duckdb.connect(str(path), read_only=read_only, config=config)
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")  # Store.checkpoint says when it pays
+        return connection
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise StoreLockedError(

@@ -66,6 +66,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "communities.resolution": (2.0, {"detect_communities"}),
     "communities.quality": ("cpm", {"detect_communities"}),
     "communities.seed": (1, {"detect_communities"}),
+    "communities.max_drift": (0.5, {"detect_communities"}),
     "reports.method": ("extractive", {"report_communities"}),
     "reports.max_input_tokens": (999, {"report_communities"}),
     "reports.max_tokens": (999, {"report_communities"}),

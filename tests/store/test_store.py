@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphrag.errors import StoreError
-from graphrag.schema import COMMUNITY_REPORTS, MENTION_ENTITIES, WORKING_TABLES
+from graphrag.schema import COMMUNITY_REPORTS, MENTION_ENTITIES, TEXT_UNITS, WORKING_TABLES
 from graphrag.store.store import Store
 
 
@@ -102,3 +102,34 @@ def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
     path.write_bytes(b"this is not a database" * 1000)
     with pytest.raises(StoreError, match="cannot be opened"):
         Store(path)
+
+
+def test_vectors_kept_as_lists_become_bytes(tmp_path: Path) -> None:
+    import duckdb
+    import numpy as np
+
+    path = tmp_path / "store.duckdb"
+    Store(path).close()
+    connection = duckdb.connect(str(path))
+    connection.execute("DELETE FROM layout WHERE version > 3")
+    connection.execute("CREATE OR REPLACE TABLE embeddings (id VARCHAR, model VARCHAR, vector FLOAT[])")
+    connection.execute("INSERT INTO embeddings VALUES ('e', 'm', [0.5, -1.0, 2.0])")
+    connection.close()
+    with Store(path) as store:
+        (row,) = store.table("embeddings").to_pylist()
+    assert np.frombuffer(row["vector"], dtype="<f4").tolist() == [0.5, -1.0, 2.0]
+
+
+def test_a_small_change_does_not_rewrite_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    rows = [{"id": f"u{n}", "document_id": "d", "text": f"{n} " * 50} for n in range(5000)]
+    with Store(path) as store:
+        store.append("text_units", TEXT_UNITS.of(rows))
+        store.checkpoint()
+    before = path.stat().st_mtime_ns, path.stat().st_size
+    with Store(path) as store:
+        store.append("text_units", TEXT_UNITS.of([{"id": "new", "document_id": "d", "text": "little"}]))
+        store.checkpoint()
+    assert (path.stat().st_mtime_ns, path.stat().st_size) == before
+    with Store(path) as store:
+        assert store.count("text_units") == 5001

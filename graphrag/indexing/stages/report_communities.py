@@ -19,12 +19,13 @@ from graphrag.extract.extractive_reports import (
 )
 from graphrag.extract.report_context import ChildReport, CommunityRows, build_report_context
 from graphrag.extract.reports import PROMPT, report_key, report_row, write_report
-from graphrag.indexing.community_rows import CommunityReader
+from graphrag.hashing import content_hash
+from graphrag.indexing.community_rows import CommunityReader, community_digests
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.rows import Failures, RowOutcome, forget_missing, settle, still_failed, work
 from graphrag.indexing.stage import Stage, StageContext
 from graphrag.llm.prompts import prompt_hash
-from graphrag.schema import COMMUNITY_REPORTS
+from graphrag.schema import COMMUNITY_REPORTS, REPORT_INPUTS
 from graphrag.settings import Settings
 
 _BATCH = 256  # communities whose sentences are embedded together
@@ -32,22 +33,24 @@ _COMMIT_ROWS = 64
 
 
 async def run(context: StageContext) -> None:
-    """Report on the communities whose context has no report yet; forget reports on those that are gone."""
+    """Report on the communities whose rows or children's reports have changed; forget those that are gone."""
     store = context.store
     communities = store.table("communities").to_pylist()
-    store.delete_where_missing("community_reports", "community_id", "communities")
-    reader = CommunityReader(store)
+    for table in ("community_reports", "report_inputs"):
+        store.delete_where_missing(table, "community_id", "communities")
     reports = {row["community_id"]: row for row in store.table("community_reports").to_pylist()}
     context.progress.total(len(communities), "communities")
     forget_missing(context, STAGE.name, {community["id"] for community in communities})
+    inputs = _Inputs(context, communities, reports)
+    reader = CommunityReader(store, inputs.members_of_changed())
     by_level: dict[int, list[dict[str, Any]]] = {}
     for community in communities:
         by_level.setdefault(community["level"], []).append(community)
-    numbers = {community["community"]: community for community in communities}
     for level in sorted(by_level, reverse=True):
         if context.stopping.is_set():
             return
-        here = sorted(by_level[level], key=lambda row: row["community"])
+        here = [row for row in by_level[level] if not inputs.is_current(row)]
+        context.progress.advance(len(by_level[level]) - len(here))
         written: list[dict[str, Any]] = []
         extractive: list[dict[str, Any]] = []
         for community in here:
@@ -55,9 +58,60 @@ async def run(context: StageContext) -> None:
                 _uses_llm(context.settings) and community["size"] >= context.settings.reports.min_llm_size
             )
             (written if by_llm else extractive).append(community)
-        children = {community["id"]: _child_reports(community, numbers, reports) for community in written}
+        children = {row["id"]: _child_reports(inputs.children(row), reports) for row in written}
         brief = await _write(context, reader, written, children, reports)
         await asyncio.to_thread(_extract, context, reader, [*extractive, *brief], reports)
+        inputs.keep(here)
+
+
+class _Inputs:
+    """What every report is made from, as digests: its rows, and the reports on the community's children."""
+
+    def __init__(
+        self, context: StageContext, communities: list[dict[str, Any]], reports: dict[str, dict[str, Any]]
+    ) -> None:
+        self._store = context.store
+        self._by_number = {community["community"]: community for community in communities}
+        self._reports = reports
+        made_by = STAGE.row_fingerprint(context)
+        rows = community_digests(context.store)
+        self._rows = {row["id"]: f"{made_by}/{rows.get(row['id'])}" for row in communities}
+        stored = context.store.table("report_inputs")
+        self._stored = dict(
+            zip(stored["community_id"].to_pylist(), stored["digest"].to_pylist(), strict=True)
+        )
+
+    def children(self, community: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the communities that ``community`` falls into."""
+        return [self._by_number[number] for number in community["children"]]
+
+    def is_current(self, community: dict[str, Any]) -> bool:
+        """Tell whether the report there is was made from what there is now."""
+        id_ = community["id"]
+        return id_ in self._reports and self._stored.get(id_) == self._digest(community)
+
+    def members_of_changed(self) -> set[str]:
+        """Return the members of all communities that may need another report, before any is written."""
+        changed = {number for number, row in self._by_number.items() if not self.is_current(row)}
+        for number in sorted(changed):  # a report changes with those on the children
+            above = self._by_number[number]["parent"]
+            while above >= 0 and above not in changed:
+                changed.add(above)
+                above = self._by_number[above]["parent"]
+        return {member for number in changed for member in self._by_number[number]["entity_ids"]}
+
+    def keep(self, communities: Sequence[dict[str, Any]]) -> None:
+        """Remember what the reports on ``communities`` were made from."""
+        rows = [
+            {"community_id": community["id"], "digest": self._digest(community)}
+            for community in communities
+            if community["id"] in self._reports
+        ]
+        self._store.upsert("report_inputs", REPORT_INPUTS.of(rows))
+
+    def _digest(self, community: dict[str, Any]) -> str:
+        children = [self._reports.get(child["id"], {}).get("id") for child in self.children(community)]
+        return content_hash(self._rows[community["id"]], children)
 
 
 async def _write(
@@ -164,11 +218,10 @@ def _keep(
 
 
 def _child_reports(
-    community: dict[str, Any], numbers: dict[int, dict[str, Any]], reports: dict[str, dict[str, Any]]
+    children: Sequence[dict[str, Any]], reports: dict[str, dict[str, Any]]
 ) -> list[ChildReport]:
     found = []
-    for number in community["children"]:
-        child = numbers[number]
+    for child in children:
         report = reports.get(child["id"])
         if report is None:  # it failed: the parent is written from the child's rows instead
             continue
