@@ -250,7 +250,7 @@ def test_the_command_line_shows_the_way(root: Path) -> None:
             check=False,
         )
 
-    assert "LLM calls" in run("index", "--dry-run").stdout
+    assert "What a run would do" in run("index", "--dry-run").stdout
     assert not (root / "output").exists()
     indexed = run("index")
     assert indexed.returncode == 0, indexed.stderr

@@ -226,7 +226,7 @@ def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnectio
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         threads = max(1, min(4, os.cpu_count() or 1))
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "threads": threads,
             "checkpoint_threshold": _LONGEST_LOG,
             "auto_checkpoint_skip_wal_threshold": 1 << 40,  # else a batch of vectors brings a checkpoint
