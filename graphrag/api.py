@@ -261,6 +261,27 @@ class GraphRAG:
         rows, _ = evaluate_retrieval(makers, asked, passages, started=started, advance=advance)
         return [{**row, "split": split} for row in rows]
 
+    def evaluate_paths(
+        self,
+        questions: Path | str,
+        *,
+        limit: int | None = None,
+        advance: Callable[[], None] = lambda: None,
+        **overrides: Any,
+    ) -> dict[str, Any]:
+        """Measure ``query(method="path")`` on this index: answers at the ends of paths, passages recalled.
+
+        ``questions`` is a file with answers and gold passages; ``overrides`` are query settings such
+        as ``planner``. BM25 and dense retrieval are beside it. No LLM call but the planner's.
+        """
+        from graphrag.evaluate.index_paths import ask_index
+        from graphrag.evaluate.questions import read_questions
+
+        asked = read_questions(Path(questions), limit=limit)
+        baselines = {name: self.retriever(name) for name in ("bm25", "dense")}
+        engine = self._query_engine()
+        return asyncio.run(ask_index(engine, asked, baselines, advance=advance, **overrides))
+
     # -- looking -------------------------------------------------------------------------------
     def export(self, format: str, out: Path | str, **options: Any) -> Path | list[Path]:
         """Write the graph as ``graphml``, ``gexf``, ``neo4j``, ``jsonld``, ``parquet`` or ``html``.

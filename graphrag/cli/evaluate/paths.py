@@ -31,11 +31,16 @@ def register(group: typer.Typer) -> None:
 
 
 def paths(
-    graph: Annotated[Path, typer.Option("--graph", "-g", help="Triples: tab or | separated, RDF, or .gz.")],
     questions: Annotated[
         Path,
         typer.Option("--questions", "-q", help="JSON Lines with question, topic, answers; or PathQuestion."),
     ],
+    graph: Annotated[
+        Path | None,
+        typer.Option(
+            "--graph", "-g", help="Triples: tab or | separated, RDF, or .gz. Without: the project's index."
+        ),
+    ] = None,
     planner: Annotated[str, typer.Option(help="embed (untuned), tuned, or llm.")] = "tuned",
     planner_folder: Annotated[
         Path | None, typer.Option(help="Folder of a tuned planner; the shipped one when not given.")
@@ -75,6 +80,9 @@ def paths(
 
     if split is not None and split not in files.PATH_SPLITS:
         raise ConfigError(f"There is no split {split!r}.", hint=f"There are: {', '.join(files.PATH_SPLITS)}.")
+    if graph is None:
+        _on_index(root, questions, planner, planner_folder, max_hops, limit, out)
+        return
     triples = read_triples(graph)
     there = triples.graph()
     asked = files.read_path_questions(questions)
@@ -115,6 +123,31 @@ def paths(
     _write(figures, out)
     if str(out) != "-":
         _show_paths(figures)
+
+
+def _on_index(
+    root: Path,
+    questions: Path,
+    planner: str,
+    folder: Path | None,
+    max_hops: int,
+    limit: int | None,
+    out: Path | None,
+) -> None:
+    from graphrag.api import GraphRAG
+    from graphrag.evaluate.questions import read_questions
+
+    total = len(read_questions(questions, limit=limit))
+    chosen: dict[str, Any] = {"planner": planner, "max_hops": max_hops}
+    if folder is not None:
+        chosen["planner_folder"] = str(folder.resolve())
+    with _bar(f"paths by {planner}", total) as advance:
+        figures = GraphRAG.open(root).evaluate_paths(questions, limit=limit, advance=advance, **chosen)
+    _write({"planner": planner, "max_hops": max_hops, **figures}, out)
+    if str(out) != "-":
+        for name, value in figures.items():
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+            stdout().print(f"  {name:<30} {shown}", highlight=False)
 
 
 def plans(

@@ -246,3 +246,43 @@ def test_composed_and_verbalised_questions_have_grounded_paths() -> None:
     spoken = verbalised(graph, 15, max_hops=2, seed=0)
     assert len(spoken) == 15
     assert all(one.gold[0] in one.paths and MASK in one.question for one in spoken)
+
+
+class WordScores:
+    """Stands for a generator: a continuation is as likely as the prompt holds its words."""
+
+    class tokenizer:  # noqa: N801
+        eos_token_id = 0
+
+        def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+            return {"input_ids": [ord(letter) for letter in text]}
+
+    def __init__(self) -> None:
+        self.tokenizer = WordScores.tokenizer()
+
+    def encode(self, messages: list[tuple[str, str]]) -> list[int]:
+        return [ord(letter) for letter in messages[0][1] + "\n"]
+
+    def score(self, prompt: list[int], continuations: list[list[int]]) -> list[float]:
+        question, _, written = "".join(map(chr, prompt)).rpartition("\n")
+        scores = []
+        for tokens in continuations:
+            words = "".join(chr(token) for token in tokens if token).strip(" >~").split("_")
+            known = sum(word in question and word not in written for word in words)
+            scores.append(-2.5 if tokens == [0] else -3.0 + known)
+        return scores
+
+
+def test_a_tuned_language_model_writes_only_paths_of_the_graph() -> None:
+    from graphrag.query.planning.adapter import AdapterPlanner, plan_prompt, plan_text
+
+    graph = small_graph()
+    planner = AdapterPlanner(WordScores)  # type: ignore[arg-type]
+    asked = PlanFor("who directed [Tracker]", f"who directed {MASK}")
+    found = asyncio.run(planner.plan(asked, trie_of(graph, "Tracker"), max_hops=2, k=3))
+    assert graph.path_names(found.plans[0].path) == ("directed_by",)
+    assert all(trie_of(graph, "Tracker").exists(plan.path) for plan in found.plans)
+    assert MASK in plan_prompt(asked.masked)
+    assert plan_text(("a", "~b")) == "a > ~b"
+    nothing = PathTrie(graph.without(range(len(ROWS))), [0])
+    assert asyncio.run(planner.plan(asked, nothing, max_hops=2, k=3)).plans == ()
