@@ -62,7 +62,7 @@ def gold_edges(graph: PathGraph, question: PathQuestion) -> list[int]:
     path = graph.path(question.path or ())
     if start is None or not path:
         return []
-    before = PathTrie(graph, [start]).ends(path[:-1])
+    before = PathTrie(graph, [start], may_return=True).ends(path[:-1])
     _, steps, _, edges = graph.edges_at(before)
     return sorted(edges[steps == path[-1]].tolist())
 
@@ -75,6 +75,7 @@ async def ask_paths(
     max_hops: int = MAX_HOPS,
     counterfactual: bool = False,
     always_answer: bool = False,
+    may_return: bool = False,
     advance: Callable[[], None] | None = None,
 ) -> list[PathOutcome]:
     """Answer every question with the end nodes of the best plan (``direct``): no LLM call of its own.
@@ -91,7 +92,7 @@ async def ask_paths(
         path: RelationPath | None = None
         considered = 0
         if start is not None:
-            trie = PathTrie(there, [start], budget=Budget())
+            trie = PathTrie(there, [start], budget=Budget(), may_return=may_return)
             asked = PlanFor(question.text, masked(question.text, question.topic))
             planning = await planner.plan(asked, trie, max_hops=max_hops, k=3)
             considered = planning.considered
@@ -108,7 +109,17 @@ async def ask_paths(
     return outcomes
 
 
-def follow_gold(graph: PathGraph, questions: Sequence[PathQuestion]) -> list[PathOutcome] | None:
+def answers_may_be_topics(questions: Sequence[PathQuestion]) -> bool:
+    """Say whether walks may come back to where they started: some question is answered by its own topic.
+
+    MetaQA leaves the start out of every answer, PathQuestion ("the parent of the child of …") does not.
+    """
+    return any(question.topic in question.answers for question in questions)
+
+
+def follow_gold(
+    graph: PathGraph, questions: Sequence[PathQuestion], *, may_return: bool = False
+) -> list[PathOutcome] | None:
     """Return what following the gold paths gives, the ceiling of any planner; None without gold paths."""
     if any(question.path is None for question in questions):
         return None
@@ -117,7 +128,7 @@ def follow_gold(graph: PathGraph, questions: Sequence[PathQuestion]) -> list[Pat
         start, path = graph.node(question.topic), graph.path(question.path or ())
         answers = []
         if start is not None and path:
-            ends = PathTrie(graph, [start]).ranked_ends(path)
+            ends = PathTrie(graph, [start], may_return=may_return).ranked_ends(path)
             answers = [graph.names[int(node)] for node in ends]
         values = score_answers(answers, question.answers)
         outcomes.append(PathOutcome({**values, "path_exact": 1.0}, 0.0, bool(answers), 1))
@@ -155,6 +166,7 @@ def examples_of(
     *,
     max_hops: int = MAX_HOPS,
     labels: str = "gold",
+    may_return: bool = False,
 ) -> list[PlanExample]:
     """Turn questions into training examples; those without a usable path are left out.
 
@@ -166,7 +178,9 @@ def examples_of(
         start = graph.node(question.topic)
         if start is None:
             continue
-        paths = tuple(graph.path_names(path) for path in PathTrie(graph, [start]).paths(max_hops))
+        paths = tuple(
+            graph.path_names(path) for path in PathTrie(graph, [start], may_return=may_return).paths(max_hops)
+        )
         if labels == "gold" and question.path is not None:
             targets = [question.path]
         else:

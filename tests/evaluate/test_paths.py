@@ -10,7 +10,15 @@ import pytest
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.errors import InputError
 from graphrag.evaluate.path_questions import PathQuestion, read_path_questions, split_questions
-from graphrag.evaluate.paths import ask_paths, examples_of, follow_gold, gold_edges, score_answers, summary
+from graphrag.evaluate.paths import (
+    answers_may_be_topics,
+    ask_paths,
+    examples_of,
+    follow_gold,
+    gold_edges,
+    score_answers,
+    summary,
+)
 from graphrag.evaluate.plans import hits, most_frequent, plan_examples, read_plans, training_file
 from graphrag.query.planning.embed import EmbedPlanner
 from tests.query.planning.test_planners import small_graph
@@ -109,3 +117,18 @@ def test_recorded_plans_are_scored(tmp_path: Path) -> None:
     beside = tmp_path / "x_train_plans.jsonl"
     beside.write_text("")
     assert training_file(file) == beside
+
+
+def test_walks_may_return_where_the_questions_say_so() -> None:
+    graph, planner = small_graph(), EmbedPlanner(FakeEmbedder(256), least=-1)
+    back = PathQuestion(
+        "1", "directed by inverse directed by", "Tracker", ("Tracker",), ("directed_by", "~directed_by")
+    )
+    assert answers_may_be_topics([back])
+    assert not answers_may_be_topics(ASKED)
+    for may_return, hit in ((True, 1), (False, 0)):
+        ceiling = follow_gold(graph, [back], may_return=may_return)
+        assert ceiling is not None
+        assert ceiling[0].values["hit"] == hit
+        found = asyncio.run(ask_paths(graph, [back], planner, max_hops=2, may_return=may_return))
+        assert found[0].values["hit"] == hit

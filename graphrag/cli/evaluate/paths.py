@@ -90,20 +90,26 @@ def paths(
     if split is not None:
         rest, asked = files.split_questions(asked, split, seed=seed)
         training = training or rest
+    returning = evaluation.answers_may_be_topics(asked)
     asked = files.sampled(asked, limit, seed=seed)
-    embedder, chosen, usage = _planner(root, planner, planner_folder, there, training, labels, max_hops, seed)
+    embedder, chosen, usage = _planner(
+        root, planner, planner_folder, there, training, labels, max_hops, seed, returning
+    )
 
     def ask(who: Planner, label: str, **how: Any) -> list[evaluation.PathOutcome]:
         with _bar(label, len(asked)) as advance:
             return asyncio.run(
-                evaluation.ask_paths(there, asked, who, max_hops=max_hops, advance=advance, **how)
+                evaluation.ask_paths(
+                    there, asked, who, max_hops=max_hops, may_return=returning, advance=advance, **how
+                )
             )
 
     ours = ask(chosen, planner, always_answer=always_answer)
     figures = {"planner": planner, **evaluation.summary(ours), **usage()}
     figures |= {"graph": {"triples": len(triples), "malformed": triples.malformed, "nodes": there.n_nodes}}
     figures |= {"trained_on": len(training), "split": split, "seed": seed, "max_hops": max_hops}
-    ceiling = evaluation.follow_gold(there, asked)
+    figures["walks_may_return"] = returning
+    ceiling = evaluation.follow_gold(there, asked, may_return=returning)
     if ceiling is not None:
         figures["oracle"] = evaluation.summary(ceiling)
     if planner != "embed":
@@ -224,6 +230,7 @@ def _planner(
     labels: str,
     max_hops: int,
     seed: int,
+    may_return: bool,
 ) -> tuple[Embedder, Planner, Callable[[], dict[str, Any]]]:
     """Return the embedder, the planner (trained first where there are questions), and its usage."""
     from graphrag.llm.usage import UsageLog
@@ -235,7 +242,7 @@ def _planner(
         from graphrag.evaluate.paths import examples_of
         from graphrag.query.planning.scorer import StepPlanner
 
-        examples = examples_of(graph, training, max_hops=max_hops, labels=labels)
+        examples = examples_of(graph, training, max_hops=max_hops, labels=labels, may_return=may_return)
         planner: Planner = StepPlanner(
             train_planner(examples, token_embedder(root), max_hops, seed), embedder
         )

@@ -83,13 +83,14 @@ def _examples(
     graph: PathGraph, files: list[Path], labels: str, samples: int, max_hops: int, seed: int
 ) -> list[PlanExample]:
     from graphrag.evaluate.path_questions import read_path_questions
-    from graphrag.evaluate.paths import examples_of
+    from graphrag.evaluate.paths import answers_may_be_topics, examples_of
     from graphrag.query.planning.examples import verbalised
 
     if not files:
         return verbalised(graph, samples, max_hops=max_hops, seed=seed)
     questions = [one for file in files for one in read_path_questions(file)]
-    return examples_of(graph, questions, max_hops=max_hops, labels=labels)
+    returning = answers_may_be_topics(questions)
+    return examples_of(graph, questions, max_hops=max_hops, labels=labels, may_return=returning)
 
 
 def _tune_adapter(

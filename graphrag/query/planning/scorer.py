@@ -44,7 +44,9 @@ PAIR_SCALE = 5.0
 KIND = "steps"
 CONFIG_FILE, WEIGHTS_FILE = "planner.json", "planner.safetensors"
 _WIDTH = 64
-_MARGIN = 0.0  # a known plan that the graph lacks must score higher by this for "not in the graph"
+# A known plan that the graph lacks must score higher by this for "not in the graph". Measured on questions
+# of more hops than were trained on: 4 % abstain by mistake, 90 % where the gold edge is gone.
+_MARGIN = 3.5
 
 Floats = npt.NDArray[np.float32]
 
