@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Out = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file (- : print).")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Ask only N questions, drawn by the seed.")]
 _COMPOSED = 2500
+_FEWEST_ROWS = 40_000  # read in training, over all epochs: few questions are read more often
 
 
 def register(group: typer.Typer) -> None:
@@ -259,12 +260,15 @@ def _planner(
 
 def train_planner(examples: list[Any], embedder: Any, max_hops: int, seed: int, **about: Any) -> Any:
     """Thin and compose ``examples``, train the step scorer on them with a bar, and return it."""
+    from dataclasses import replace
+
     from graphrag.query.planning.examples import composed, thinned
     from graphrag.tune.planner import PlannerTraining, train_step_scorer
 
     few = thinned(examples, 10)
     every = [*few, *composed(few, min(_COMPOSED, len(few)), max_hops=max_hops, seed=seed)]
     training = _seeded(PlannerTraining(), seed)
+    training = replace(training, epochs=max(training.epochs, _FEWEST_ROWS // len(every)) if every else 1)
     with _bar("training", training.epochs * len(every)) as advance:
         return train_step_scorer(every, embedder, training, advance=lambda rows, _: advance(rows), **about)
 
