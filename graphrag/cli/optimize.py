@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graphrag.cli.console import Root, stderr, stdout
+from graphrag.optimize.space import Configuration
 
 if TYPE_CHECKING:
     from graphrag.optimize.report import Optimized
     from graphrag.optimize.search import Trial
-    from graphrag.optimize.space import Configuration, Node
+    from graphrag.optimize.space import Node
     from graphrag.settings import Settings
 
 _RETRIEVER = "retrieval.retriever"
@@ -134,20 +135,14 @@ def _show(found: Optimized, changed: dict[str, Any], measure: str, folder: Path)
         f"checked on {found.n_unseen} unseen ones",
         title_justify="left",
     )
-    for name in ("", "seen", "95 % interval", "unseen", "ms", "settings"):
-        table.add_column(name, justify="left" if name in ("", "settings") else "right")
+    for name in ("", "seen", "95 % interval", "unseen", "ms", "set otherwise"):
+        table.add_column(name, justify="left" if name in ("", "set otherwise") else "right")
     shown = [*found.leaderboard[:6], *(one for one in found.leaderboard[6:] if one.unseen is not None)]
     for place in shown:
         unseen = "" if place.unseen is None else f"{place.unseen:.3f}"
         interval = f"{place.low:.3f}–{place.high:.3f}"
-        table.add_row(
-            place.name,
-            f"{place.seen:.3f}",
-            interval,
-            unseen,
-            f"{place.milliseconds:.1f}",
-            str(place.configuration),
-        )
+        changes = _changes(place.configuration, found.beginning.configuration)
+        table.add_row(place.name, f"{place.seen:.3f}", interval, unseen, f"{place.milliseconds:.0f}", changes)
     stdout().print(table)
     change = found.difference
     stdout().print(
@@ -165,6 +160,14 @@ def _show(found: Optimized, changed: dict[str, Any], measure: str, folder: Path)
     stdout().print(f"Wrote {folder / 'optimized.yaml'} and {folder / 'optimize.json'}.", soft_wrap=True)
     asked = f" Ask with --method {changed['method']}." if "method" in changed else ""
     stdout().print(f"To use it, put optimized.yaml in the place of settings.yaml.{asked}")
+
+
+def _changes(configuration: Configuration, beginning: Configuration) -> str:
+    """Return what a configuration sets otherwise than settings.yaml, short enough for a table."""
+    before = dict(beginning.items)
+    changed = Configuration(tuple(one for one in configuration.items if before.get(one[0]) != one[1]))
+    short = {path.rpartition(".")[2]: value for path, value in changed.values().items()}
+    return str(Configuration.of(short)) if short else "as in settings.yaml"
 
 
 class _Line:

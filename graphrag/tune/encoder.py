@@ -174,6 +174,7 @@ def fit(
     Checkpoints go into ``work`` every ``save_steps``; a run that was interrupted goes on
     from the last one, with the same batches. Deterministic on one device and library version.
     """
+    import torch
     from datasets import Dataset
 
     work.mkdir(parents=True, exist_ok=True)
@@ -200,6 +201,7 @@ def fit(
         seed=training.seed,
         report_to="none",
         disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
     trainer = Trainer(
         model=model,

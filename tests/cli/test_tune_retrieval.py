@@ -11,7 +11,6 @@ from tests.tune.small_encoder import small_encoder, write_questions
 
 pytest.importorskip("sentence_transformers", reason="tuning needs sentence-transformers")
 pytest.importorskip("datasets", reason="tuning needs datasets")
-pytestmark = pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning")
 
 
 def test_the_commands_tune_and_say_how_to_use_it(tmp_path: Path) -> None:

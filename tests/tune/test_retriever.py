@@ -32,8 +32,6 @@ from tests.tune.test_passages import question
 torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers", reason="tuning needs sentence-transformers")
 pytest.importorskip("datasets", reason="tuning needs datasets")
-# The trainer of transformers about machines without an accelerator.
-pytestmark = pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning")
 
 TRAINING = EncoderTraining(epochs=3, batch_size=8, learning_rate=5e-3, max_length=32)
 
