@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Out = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file (- : print).")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Ask only N questions, drawn by the seed.")]
 _COMPOSED = 2500
-_FEWEST_ROWS = 40_000  # read in training, over all epochs: few questions are read more often
 
 
 def register(group: typer.Typer) -> None:
@@ -88,10 +87,10 @@ def paths(
     there = triples.graph()
     asked = files.read_path_questions(questions)
     training = [one for file in train or () for one in _training_part(file, split, seed)]
+    returning = evaluation.answers_may_be_topics([*asked, *training])
     if split is not None:
         rest, asked = files.split_questions(asked, split, seed=seed)
         training = training or rest
-    returning = evaluation.answers_may_be_topics(asked)
     asked = files.sampled(asked, limit, seed=seed)
     embedder, chosen, usage = _planner(
         root, planner, planner_folder, there, training, labels, max_hops, seed, returning
@@ -260,15 +259,12 @@ def _planner(
 
 def train_planner(examples: list[Any], embedder: Any, max_hops: int, seed: int, **about: Any) -> Any:
     """Thin and compose ``examples``, train the step scorer on them with a bar, and return it."""
-    from dataclasses import replace
-
     from graphrag.query.planning.examples import composed, thinned
     from graphrag.tune.planner import PlannerTraining, train_step_scorer
 
     few = thinned(examples, 10)
     every = [*few, *composed(few, min(_COMPOSED, len(few)), max_hops=max_hops, seed=seed)]
     training = _seeded(PlannerTraining(), seed)
-    training = replace(training, epochs=max(training.epochs, _FEWEST_ROWS // len(every)) if every else 1)
     with _bar("training", training.epochs * len(every)) as advance:
         return train_step_scorer(every, embedder, training, advance=lambda rows, _: advance(rows), **about)
 
