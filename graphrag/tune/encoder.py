@@ -230,7 +230,8 @@ def save_tuned(model: Any, base_id: str, kind: str, record: dict[str, Any], targ
     target.mkdir(parents=True, exist_ok=True)
     partial = target / f".{kind}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    merged(model).save_pretrained(str(partial), create_model_card=False)
+    with quiet_transformers():
+        merged(model).save_pretrained(str(partial), create_model_card=False)
     (partial / TUNING_RECORD).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     name = f"{base_id.partition('@')[0].rsplit('/', 1)[-1]}-{kind}"
     folder = target / f"{name}-{weights_hash(partial)[:8]}"
