@@ -61,6 +61,9 @@ class OpenAIServer:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
+    def answered(self, body: dict[str, Any]) -> None:
+        """Called when the whole answer to a chat request has been written to the client."""
+
     def __enter__(self) -> OpenAIServer:
         self._thread.start()
         return self
@@ -102,6 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(fault.status, fault.body, fault.headers)
             elif self.path.endswith("/chat/completions"):
                 self._chat(body, fault)
+                owner.answered(body)
             elif self.path.endswith("/embeddings"):
                 self._embeddings(body)
             else:
