@@ -99,7 +99,7 @@ class RetriesExhaustedError(LLMError):
         super().__init__(
             f"{reason} ({attempts} attempts in {seconds:.0f} s).",
             hint=last.hint,
-            retryable=True,
+            retryable=last.retryable,
             retry_after=last.retry_after,
             answered=last.answered,
         )

@@ -4,13 +4,15 @@
         settings = LLMSettings(provider="openai", base_url=server.base_url, model="m")
 
 ``answer`` gets the body of a chat request and returns the text, a dict (sent as JSON text) or a
-:class:`Fault`. ``faults`` are served first, one per request. ``requests`` logs what came in.
+:class:`Fault`. ``faults`` are served first, one per request; ``fault_of`` may give one for any request
+after them. ``requests`` logs what came in.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,12 +25,17 @@ Answer = Callable[[dict[str, Any]], Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """An answer that is not the one hoped for; ``finish_reason`` makes it a cut answer instead."""
+    """An answer that is not the one hoped for; ``finish_reason`` makes it a chat answer that says ``body``.
+
+    ``delay`` seconds pass before anything is sent; ``cut`` closes the connection halfway through.
+    """
 
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
     body: str = '{"error": {"message": "broken", "type": "server_error", "param": null, "code": null}}'
     finish_reason: str | None = None
+    delay: float = 0.0
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class OpenAIServer:
         ]
         self.api_key = api_key
         self.faults: list[Fault] = []
+        self.fault_of: Callable[[str, dict[str, Any]], Fault | None] = lambda path, body: None
         self.requests: list[Received] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -97,12 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
             owner.requests.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             owner.in_flight += 1
             owner.most_in_flight = max(owner.most_in_flight, owner.in_flight)
-            fault = owner.faults.pop(0) if owner.faults else None
+            fault = owner.faults.pop(0) if owner.faults else owner.fault_of(self.path, body)
         try:
+            if fault is not None and fault.delay:
+                time.sleep(fault.delay)
             if owner.api_key and self.headers.get("authorization") != f"Bearer {owner.api_key}":
                 fault = Fault(401, body='{"error": {"message": "Incorrect API key provided"}}')
             if fault is not None and fault.finish_reason is None:
-                self._send(fault.status, fault.body, fault.headers)
+                self._send(fault.status, fault.body, fault.headers, cut=fault.cut)
             elif self.path.endswith("/chat/completions"):
                 self._chat(body, fault)
                 owner.answered(body)
@@ -173,7 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
             json.dumps({"object": "list", "data": data[::-1], "model": body["model"], "usage": usage}),
         )
 
-    def _send(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
+    def _send(
+        self, status: int, body: str, headers: dict[str, str] | None = None, *, cut: bool = False
+    ) -> None:
         data = body.encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -181,4 +193,5 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        self.close_connection = self.close_connection or cut

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "graphrag"
 
 # A module may import from its own layer's folder and from layers above it in this list.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "hashing", "schema", "tokens"),
-    ("resources", "weights"),
+    ("characters", "errors", "hashing", "schema", "tokens"),
+    ("endpoint", "resources", "weights"),
     ("settings",),
     ("project",),
     ("text", "llm", "embed", "store", "graph"),

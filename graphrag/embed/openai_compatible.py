@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from graphrag.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+_BYTES_EACH = 1 << 18  # of one vector as JSON; 4,096 numbers take a third of it
 
 
 class OpenAICompatibleEmbedder:
@@ -116,18 +119,10 @@ class OpenAICompatibleEmbedder:
         return unit
 
     def _opened(self) -> OpenAI:
-        from openai import OpenAI, OpenAIError
-
         with self._lock:
             if self._client is None:
-                # Servers without keys ignore it, but the SDK refuses to start without one.
-                key = self._settings.api_key or ("unused" if self._settings.base_url else None)
-                try:
-                    self._client = OpenAI(
-                        api_key=key, base_url=self._settings.base_url, max_retries=self._settings.max_retries
-                    )
-                except OpenAIError as error:
-                    raise _explained(error, self._settings) from error
+                self._client = _new_client(self._settings)
+                weakref.finalize(self, self._client.close)
             return self._client
 
 
@@ -138,10 +133,42 @@ def _vector(encoded: str | Sequence[float]) -> npt.NDArray[np.float32] | Sequenc
     return encoded
 
 
+def _new_client(settings: EmbeddingSettings) -> OpenAI:
+    import openai
+
+    from graphrag.endpoint import bounds
+
+    # Servers without keys ignore it, but the SDK refuses to start without one.
+    key = settings.api_key or ("unused" if settings.base_url else None)
+    check = bounds(_BYTES_EACH * (settings.batch_size + 1), settings.timeout, _too_long)
+    try:
+        return openai.OpenAI(
+            api_key=key,
+            base_url=settings.base_url,
+            max_retries=settings.max_retries,
+            timeout=settings.timeout,
+            http_client=openai.DefaultHttpxClient(event_hooks={"response": [check]}),
+        )
+    except openai.OpenAIError as error:
+        raise _explained(error, settings) from error
+
+
+def _too_long(limit: int) -> EmbeddingError:
+    return EmbeddingError(f"The endpoint sent more than {limit:,} bytes for one batch of texts.")
+
+
 def _explained(error: Exception, settings: EmbeddingSettings) -> EmbeddingError:
+    import httpx2
     import openai
 
     where = settings.base_url or "the OpenAI API"
+    if isinstance(error.__cause__, httpx2.DecodingError):
+        return EmbeddingError(f"{where} gave an answer that cannot be read: {error.__cause__}.")
+    if isinstance(error, openai.APITimeoutError):
+        return EmbeddingError(
+            f"{where} did not answer within {settings.timeout:g} seconds.",
+            hint="Raise embedding.timeout, or lower embedding.concurrency or embedding.batch_size.",
+        )
     if isinstance(error, openai.APIConnectionError):
         return EmbeddingError(
             f"{where} did not answer: {error.__cause__ or error}.",

@@ -15,7 +15,7 @@ from graphrag.embed.base import Embedder
 from graphrag.errors import LLMError
 from graphrag.extract.centrality import central_sentences
 from graphrag.hashing import content_hash
-from graphrag.llm.base import ChatModel, ChatRequest
+from graphrag.llm.base import ChatModel, ChatRequest, forget
 from graphrag.llm.prompts import render
 from graphrag.settings import DescriptionSettings
 from graphrag.text.sentences import sentence_spans
@@ -110,6 +110,7 @@ async def summarise(
     response = await model.complete(request)
     text = " ".join(response.text.split())
     if not text:
+        await forget(model, request)
         raise LLMError(f"The model gave an empty description of {title!r}.", retryable=True)
     return text
 

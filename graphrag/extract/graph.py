@@ -16,7 +16,7 @@ from graphrag.errors import StructuredOutputError
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.extract.grounding import ground
 from graphrag.extract.lines import is_usable, line_grammar, optional, parse_lines
-from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, forget
 from graphrag.llm.prompts import render
 from graphrag.settings import ExtractionSettings
 
@@ -146,6 +146,8 @@ class LlmExtractor:
         )
         response = await self.model.complete(again)
         if not is_usable(response.text):
+            await forget(self.model, request)
+            await forget(self.model, again)
             raise StructuredOutputError(
                 f"No line of the answer has the required form; it begins {response.text[:80]!r}.",
                 text=response.text,

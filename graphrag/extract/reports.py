@@ -27,7 +27,7 @@ from graphrag.extract.citations import (
 )
 from graphrag.extract.report_context import ReportContext, context_hash
 from graphrag.hashing import content_hash
-from graphrag.llm.base import ChatModel, ChatRequest
+from graphrag.llm.base import ChatModel, ChatRequest, forget
 from graphrag.llm.prompts import render
 from graphrag.settings import ReportSettings
 
@@ -110,7 +110,11 @@ async def write_report(
     response = await model.complete(request)
     if not isinstance(response.parsed, ReportAnswer):
         raise StructuredOutputError("The model answered without a report.", text=response.text)
-    return checked_report(response.parsed, context, settings.max_findings)
+    try:
+        return checked_report(response.parsed, context, settings.max_findings)
+    except StructuredOutputError:
+        await forget(model, request)
+        raise
 
 
 def checked_report(answer: ReportAnswer, context: ReportContext, max_findings: int) -> Report:

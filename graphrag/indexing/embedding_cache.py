@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from graphrag.embed.base import Embedder, MeteredEmbedder, Vectors
+from graphrag.errors import EmbeddingError
 from graphrag.hashing import text_hash
 from graphrag.indexing.stage import StageContext
 from graphrag.llm.base import Usage
@@ -24,6 +25,7 @@ class StoredEmbedder:
         self._context = context
         self.model_id = context.models.embedder_id
         self._inner: Embedder | None = None
+        self._stored: int | None = None  # numbers in a stored vector of this model
 
     @property
     def dimension(self) -> int:
@@ -57,6 +59,7 @@ class StoredEmbedder:
                 break
             batch = todo[start : start + _BATCH]
             vectors = self._embed(batch)
+            self._check_dimension(vectors)
             rows = pa.table(
                 {
                     "id": pa.array([self.key(text) for text in batch], pa.string()),
@@ -96,6 +99,19 @@ class StoredEmbedder:
         tokens = embedder.prompt_tokens - charged if isinstance(embedder, MeteredEmbedder) else 0
         self._context.usage.add("embedding", self.model_id, Usage(len(texts), 0, tokens))
         return vectors
+
+    def _check_dimension(self, vectors: Vectors) -> None:
+        """Raise when the model of this name gave the store vectors of another size before."""
+        if self._stored is None:
+            found = self._context.store.sql(
+                "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1", [self.model_id]
+            )["n"].to_pylist()
+            self._stored = found[0] if found else vectors.shape[1]
+        if vectors.shape[1] != self._stored:
+            raise EmbeddingError(
+                f"{self.model_id} gave vectors of {vectors.shape[1]} numbers, the index has {self._stored}.",
+                hint="Is another model served under the same name? Give it its own name in embedding.model.",
+            )
 
     def _embedder(self) -> Embedder:
         if self._inner is None:

@@ -131,6 +131,23 @@ class ChatModel(Protocol):
         ...
 
 
+async def forget(model: ChatModel, request: ChatRequest) -> None:
+    """Drop the stored answer to ``request``, for one that turned out to be of no use.
+
+    Otherwise asking again, when the user wants it, would find the same answer again. Wrappers pass
+    it on to what they wrap; a model without a store has nothing to forget.
+    """
+    drop = getattr(model, "forget", None)
+    if drop is not None:
+        await drop(request)
+
+
+async def is_gone(model: ChatModel) -> bool:
+    """Tell whether nothing at all answers any more where ``model`` is; False where that cannot be asked."""
+    ask = getattr(model, "is_gone", None)
+    return ask is not None and bool(await ask())
+
+
 async def aclose(model: ChatModel) -> None:
     """Close the connections and files of ``model``, where it has any; wrappers close what they wrap."""
     close = getattr(model, "aclose", None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graphrag.errors import BudgetExceededError, ConfigError, LLMError
-from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose, is_gone
 from graphrag.llm.usage import prompt_tokens
 from graphrag.settings import BUDGET_PATTERN, Prices
 from graphrag.tokens import approximate_tokens
@@ -187,6 +187,10 @@ class BudgetedModel:
         finally:
             text = "".join(pieces)
             self._settle(reserved, Usage(1, 0, prompt_tokens(request), approximate_tokens(text)))
+
+    async def is_gone(self) -> bool:
+        """Tell whether nothing answers any more where the model behind is."""
+        return await is_gone(self._model)
 
     async def aclose(self) -> None:
         """Close the model behind."""

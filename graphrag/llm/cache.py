@@ -105,6 +105,11 @@ class CachedModel:
         response = ChatResponse(text=text, usage=usage)
         await self._file.run(lambda file: file.write(key, self.model_id, request.task, response))
 
+    async def forget(self, request: ChatRequest) -> None:
+        """Drop the stored answer to ``request``."""
+        key = request_key(request, self.model_id)
+        await self._file.run(lambda file: file.delete(key))
+
     async def aclose(self) -> None:
         """Close the file and the model behind; a later call opens them again."""
         await self._file.close()
@@ -190,6 +195,9 @@ class _Connection:
             ),
         )
 
+    def delete(self, key: str) -> None:
+        self._db.execute("DELETE FROM answers WHERE key = ?", (key,))
+
     def close(self) -> None:
         self._db.close()
 
@@ -214,7 +222,10 @@ class _AnswerFile:
         try:
             return work(self._open[0])
         except sqlite3.Error as error:
-            raise StoreError(f"The cache {self._path} cannot be used: {error}.") from error
+            raise StoreError(
+                f"The cache {self._path} cannot be used: {error}.",
+                hint="Check that the disk has room; then run `graphrag index` again, it continues.",
+            ) from error
 
     async def close(self) -> None:
         executor, self._executor = self._executor, None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from graphrag.errors import LLMError
-from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose, is_gone
 from graphrag.llm.usage import prompt_tokens
 from graphrag.tokens import approximate_tokens
 
@@ -88,6 +88,10 @@ class LimitedModel:
                 if gates.tokens:
                     gates.tokens.charge(approximate_tokens(piece))
                 yield piece
+
+    async def is_gone(self) -> bool:
+        """Tell whether nothing answers any more where the model behind is."""
+        return await is_gone(self._model)
 
     async def aclose(self) -> None:
         """Close the model behind."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from graphrag.characters import clean
 from graphrag.errors import ConfigError, LLMError
 from graphrag.llm.base import ChatRequest, ChatResponse, Message, Usage
 from graphrag.llm.structured import schema_instruction, strict_schema
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 # Some models refuse these (reasoning models a temperature, some gateways a seed): left out once refused.
+_LONGEST_BODY = 4 << 20  # bytes; an answer of 100,000 tokens has a tenth of it
+_PROBE_SECONDS = 10.0
+_GATEWAY = (502, 503, 504)  # what a gateway says for a server that is gone
 _OPTIONAL = frozenset({"temperature", "seed", "stop", "max_tokens", "max_completion_tokens"})
 
 
@@ -74,11 +78,26 @@ class OpenAICompatible:
         try:
             async for chunk in pieces:
                 if chunk.choices and chunk.choices[0].delta.content:
-                    yield chunk.choices[0].delta.content
+                    yield clean(chunk.choices[0].delta.content)
         except openai.OpenAIError as error:
             raise explain(error, self._settings) from error
         finally:
             await pieces.close()
+
+    async def is_gone(self) -> bool:
+        """Ask once for the list of models: any reply of the server itself means that it is there."""
+        import openai
+
+        seconds = min(_PROBE_SECONDS, self._settings.timeout)
+        try:
+            await self._client().with_options(timeout=seconds).models.list()
+        except openai.APIStatusError as error:
+            return error.status_code in _GATEWAY
+        except openai.APIConnectionError:
+            return True
+        except (openai.OpenAIError, LLMError, ValueError):
+            return False
+        return False
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -162,20 +181,33 @@ class OpenAICompatible:
 def _new_client(settings: LLMSettings) -> AsyncOpenAI:
     import openai
 
+    from graphrag.endpoint import async_bounds
+
     # Servers without keys ignore it, but the SDK refuses to start without one.
     key = settings.api_key or ("unused" if settings.base_url else None)
+    bounds = async_bounds(_LONGEST_BODY, settings.timeout, lambda limit: _too_long(limit, settings))
     try:
         return openai.AsyncOpenAI(
             api_key=key,
             base_url=settings.base_url,
             max_retries=0,  # RetryingModel repeats: two layers would multiply
             timeout=settings.timeout,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [bounds]}),
         )
     except openai.OpenAIError as error:
         raise ConfigError(
             f"The endpoint cannot be used: {error}",
             hint="Put llm.api_key: ${GRAPHRAG_API_KEY} into settings.yaml and the key into .env.",
         ) from error
+
+
+def _too_long(limit: int, settings: LLMSettings) -> LLMError:
+    return LLMError(
+        f"{settings.base_url or 'The OpenAI API'} sent more than {limit:,} bytes as one answer.",
+        hint="Does the endpoint honour max_tokens?",
+        retryable=True,
+        answered=True,
+    )
 
 
 def explain(error: Exception, settings: LLMSettings) -> LLMError:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 from graphrag.errors import LLMError, RetriesExhaustedError, StructuredOutputError
-from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose, is_gone
 
 _FIRST_SECONDS = 0.5
 _LONGEST_SECONDS = 60.0
@@ -39,7 +39,8 @@ class RetryingModel:
         """Answer one request; at most 1 + ``max_retries`` calls.
 
         Raises:
-            RetriesExhaustedError: every attempt failed; the reason is that of the last.
+            RetriesExhaustedError: every attempt failed; the reason is that of the last. It is not
+            ``retryable`` when nothing answers there any more: every other call would fail alike.
             LLMError: it failed in a way that asking again cannot help.
         """
         begun = time.monotonic()
@@ -49,7 +50,7 @@ class RetryingModel:
             try:
                 return await self._model.complete(request)
             except LLMError as error:
-                await asyncio.sleep(self._wait(error, attempts, begun))
+                await asyncio.sleep(await self._wait(error, attempts, begun))
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
         """Yield the answer's pieces; what broke off after its first piece is not repeated."""
@@ -66,19 +67,21 @@ class RetryingModel:
             except LLMError as error:
                 if started:
                     raise
-                await asyncio.sleep(self._wait(error, attempts, begun))
+                await asyncio.sleep(await self._wait(error, attempts, begun))
 
     async def aclose(self) -> None:
         """Close the model behind."""
         await aclose(self._model)
 
-    def _wait(self, error: LLMError, attempts: int, begun: float) -> float:
+    async def _wait(self, error: LLMError, attempts: int, begun: float) -> float:
         """Return the seconds to wait before the next attempt; raise when there is to be none."""
         if not error.retryable or isinstance(error, StructuredOutputError):
             raise error
         most = min(self._max_retries, _REPEATS_OF_ANSWERED) if error.answered else self._max_retries
         asked = error.retry_after or 0.0
         if attempts > most or asked > _PATIENCE_SECONDS:
+            if not error.answered and await is_gone(self._model):
+                error.retryable = False
             if attempts == 1:
                 raise error
             raise RetriesExhaustedError(error, attempts, time.monotonic() - begun) from error

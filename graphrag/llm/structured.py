@@ -10,12 +10,15 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from graphrag.errors import StructuredOutputError
+from graphrag.characters import clean, clean_value
+from graphrag.errors import LLMError, StructuredOutputError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, aclose
 
 Ask = Callable[[ChatRequest], Awaitable[ChatResponse]]
 
 _SHOWN = 300
+_LONGEST_TOKEN = 32  # characters; far more than a token of any vocabulary has on average
+_LEAST_ROOM = 1 << 16
 
 
 @lru_cache(maxsize=64)  # made once per class: pydantic takes 4 ms for one, as much as the rest of a call
@@ -40,20 +43,25 @@ def schema_instruction(model: type[BaseModel]) -> str:
 def parse_output(text: str, model: type[BaseModel]) -> BaseModel:
     """Validate an answer against ``model``; text and fences around the JSON object are passed over.
 
+    Its texts come without control characters and halves of surrogate pairs, which escapes can spell.
+
     Raises:
         StructuredOutputError: no JSON object in ``text`` validates; the message names the first
             three reasons.
     """
-    try:
-        return model.model_validate_json(text)
-    except ValidationError:
-        pass  # prose around the object, or a wrong object: looked at below, with reasons
+    if "\\u" not in text:  # escapes can spell what ``clean_value`` takes out
+        try:
+            return model.model_validate_json(text)
+        except ValidationError:
+            pass  # prose around the object, or a wrong object: looked at below, with reasons
     problem = "it holds no JSON object"
     for value in _objects(text):
         try:
-            return model.model_validate(value)
+            return model.model_validate(clean_value(value))
         except ValidationError as error:
             problem = _explain(error)
+        except RecursionError:
+            problem = "its brackets are nested too deeply"
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     raise StructuredOutputError(
         f"The answer is not a valid {model.__name__}: {problem}. It began: {shown!r}.", text=text
@@ -144,7 +152,9 @@ async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
 class ValidatedModel:
     """Validates what ``model`` answers to requests with an ``output`` (:func:`ask_validated`).
 
-    Stands outside of retries and limits, so that a repair is held to them like any other call.
+    Stands outside of retries and limits, so that a repair is held to them like any other call. Answers
+    come without characters that cannot be stored or shown; one that is far longer than the tokens that
+    were asked for raises LLMError.
     """
 
     def __init__(self, model: ChatModel) -> None:
@@ -157,7 +167,7 @@ class ValidatedModel:
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Answer one request; one call, two where an answer with a schema needs repair."""
-        return await ask_validated(request, self._model.complete)
+        return await ask_validated(request, self._ask)
 
     def stream(self, request: ChatRequest) -> AsyncIterator[str]:
         """Yield the answer's pieces."""
@@ -166,6 +176,18 @@ class ValidatedModel:
     async def aclose(self) -> None:
         """Close the model behind."""
         await aclose(self._model)
+
+    async def _ask(self, request: ChatRequest) -> ChatResponse:
+        response = await self._model.complete(request)
+        room = max(_LEAST_ROOM, _LONGEST_TOKEN * request.max_tokens)
+        if len(response.text) > room:
+            raise LLMError(
+                f"The answer has {len(response.text):,} characters where {request.max_tokens} tokens may be.",
+                hint="Does the endpoint honour max_tokens?",
+                retryable=True,
+                answered=True,
+            )
+        return replace(response, text=clean(response.text))
 
 
 def _validated(response: ChatResponse, request: ChatRequest) -> ChatResponse:

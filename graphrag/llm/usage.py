@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 
 from graphrag.errors import LLMError, StructuredOutputError
-from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose, forget
 from graphrag.tokens import approximate_tokens
 
 
@@ -84,6 +84,10 @@ class MeteredModel:
         finally:
             if pieces:
                 self._estimate(request, "".join(pieces))
+
+    async def forget(self, request: ChatRequest) -> None:
+        """Drop the answer that the model behind has stored."""
+        await forget(self._model, request)
 
     async def aclose(self) -> None:
         """Close the model behind."""

@@ -1,9 +1,8 @@
-"""From bytes to clean text: which encoding a file has, and which characters are kept."""
+"""From bytes to text: which encoding a file has."""
 
 from __future__ import annotations
 
 import codecs
-import re
 import unicodedata
 
 from graphrag.errors import ConfigError, InputError
@@ -27,9 +26,6 @@ _SIGNATURES = (
     (b"\xd0\xcf\x11\xe0", "an old office document"),
     (b"\x7fELF", "a program"),
 )
-_LINE_BREAK = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CONTROL_BYTES = bytes({*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b"))
 _MOST_CONTROL = 0.1  # files with a larger share of control bytes are not text
 _FEW_CONTROL = 4  # too few to tell
@@ -78,18 +74,6 @@ def decode(data: bytes, encoding: str | None = None, declared: str | None = None
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         return _decode_legacy(data, error, declared)
-
-
-def clean(text: str) -> str:
-    r"""Return ``text`` with ``\n`` line ends, without control characters, in Unicode NFC."""
-    text = _LINE_BREAK.sub("\n", text)
-    text = _CONTROL.sub("", text)
-    return unicodedata.normalize("NFC", replace_surrogates(text))
-
-
-def replace_surrogates(text: str) -> str:
-    """Replace halves of surrogate pairs, which no encoding can store, by U+FFFD."""
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _decode_as(data: bytes, encoding: str, why: str) -> str:

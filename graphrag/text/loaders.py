@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graphrag.characters import clean, replace_surrogates
 from graphrag.errors import GraphRAGError, InputError
 from graphrag.hashing import canonical_json, content_hash
 from graphrag.settings import InputSettings
-from graphrag.text.encoding import check_encoding, clean, decode, replace_surrogates
+from graphrag.text.encoding import check_encoding, decode
 from graphrag.text.files import InputFile, find_files
 from graphrag.text.html import declared_encoding, html_to_markdown
 from graphrag.text.office import docx_to_markdown, pdf_to_text

@@ -163,7 +163,6 @@ def test_an_unusable_answer_is_retried_once_then_reported(project, model: FakeCh
     assert "I would rather not" in failure["reason"]
     assert rag.index().counts["text units failed"] == 1  # not asked again unless told to
     broken["on"] = False
-    (rag.layout.llm_cache).unlink()
     report = rag.index(retry_failed=True)
     assert report.counts["text units failed"] == 0
     assert report.counts["text units done"] == 3

@@ -11,7 +11,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-_FIRST = ("Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Henri", "Ida", "Jonas", "Klara", "Leo")
+_FIRST = (
+    "Ada",
+    "Bruno",
+    "Clara",
+    "Dario",
+    "Edith",
+    "Felix",
+    "Greta",
+    "Henri",
+    "Ida",
+    "Jonas",
+    "Klara",
+    "Leo",
+)
 _LAST = ("Archer", "Bergmann", "Carlsen", "Dahl", "Eriksen", "Falk", "Grieg", "Holm", "Iversen", "Juhl")
 _PLACES = ("Larvik", "Bergen", "Tromso", "Vadso", "Bodo", "Alta", "Molde", "Narvik")
 _HOUSES = ("Polar Society", "Whaling Company", "Arctic Museum", "Harbour Guild", "Survey Office")
@@ -108,5 +121,7 @@ def report(prompt: str) -> dict[str, Any]:
         "summary": f"It is about {', '.join(names)}.",
         "rating": len(prompt) % 11,
         "rating_explanation": "Its length says so.",
-        "findings": [{"summary": name, "explanation": f"{name} is named. [Data: Entities (0, 9999)]"} for name in names],
+        "findings": [
+            {"summary": name, "explanation": f"{name} is named. [Data: Entities (0, 9999)]"} for name in names
+        ],
     }

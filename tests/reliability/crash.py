@@ -85,7 +85,9 @@ def crash_test(folder: Path, *, kills: int, seed: int = 0, count: int = 24, late
             result.left_behind += [f"{root.name}: {name}" for name in _left_behind(root)]
             _count_calls(endpoint, killed_at, result, root.name)
             unknown = endpoint.sent.keys() - quiet_prompts
-            result.differing += [f"{root.name}: {len(unknown)} prompts that no quiet run asks"] if unknown else []
+            result.differing += (
+                [f"{root.name}: {len(unknown)} prompts that no quiet run asks"] if unknown else []
+            )
             result.embedded_again += (endpoint.embedded - quiet_embedded).total()
             shutil.rmtree(root)
     return result

@@ -37,6 +37,7 @@ embedding:
   base_url: {url}
   batch_size: 16
   concurrency: 2
+  timeout: {timeout}
   max_retries: {max_retries}
 chunking: {{size: 64, overlap: 0}}
 descriptions: {{max_tokens: 48}}
@@ -153,7 +154,9 @@ def published(root: Path) -> dict[str, bytes]:
     """Return every file of the published index by its path: tables, vectors, BM25 and manifest."""
     folder = root / "output"
     return {
-        str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
 
 

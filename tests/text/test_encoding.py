@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from graphrag.characters import clean
 from graphrag.errors import ConfigError, InputError
-from graphrag.text.encoding import check_encoding, clean, decode
+from graphrag.text.encoding import check_encoding, decode
 
 KOREAN = "서울은 대한민국의 수도이다. 한강이 도시를 가로지른다.\n인구는 약 940만 명이다.\n"
 FRENCH = "Le café est à côté de l'église, près de la forêt. Où êtes-vous allés ?\n"

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from graphrag.characters import replace_surrogates
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.extract.grounding import clean_name, ground
 from graphrag.extract.recorded.tally import Tally
 from graphrag.extract.recorded.values import locate
 from graphrag.hashing import canonical_json, content_hash
 from graphrag.schema import CLAIM_STATUSES
-from graphrag.text.encoding import replace_surrogates
 from graphrag.tokens import approximate_tokens
 
 _DATE = re.compile(r"(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?:[T ].*)?")

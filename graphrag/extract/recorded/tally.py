@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphrag.characters import replace_surrogates
 from graphrag.hashing import canonical_json
-from graphrag.text.encoding import replace_surrogates
 
 _EXAMPLE_LENGTH = 90
 

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from graphrag.text.encoding import clean
+from graphrag.characters import clean
 
 NO_VALUE = frozenset({"", "none", "null", "nan", "n/a"})
 _HEADER_LINE = re.compile(r"[^\n:]{1,60}: [^\n]*\n")
