@@ -104,7 +104,8 @@ class StoredEmbedder:
         """Raise when the model of this name gave the store vectors of another size before."""
         if self._stored is None:
             found = self._context.store.sql(
-                "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1", [self.model_id]
+                "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1",
+                [self.model_id],
             )["n"].to_pylist()
             self._stored = found[0] if found else vectors.shape[1]
         if vectors.shape[1] != self._stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -17,6 +18,7 @@ from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, acl
 Ask = Callable[[ChatRequest], Awaitable[ChatResponse]]
 
 _SHOWN = 300
+_ESCAPED = re.compile(r"\\[ubfr]")  # escapes can spell control characters
 _LONGEST_TOKEN = 32  # characters; far more than a token of any vocabulary has on average
 _LEAST_ROOM = 1 << 16
 
@@ -49,7 +51,7 @@ def parse_output(text: str, model: type[BaseModel]) -> BaseModel:
         StructuredOutputError: no JSON object in ``text`` validates; the message names the first
             three reasons.
     """
-    if "\\u" not in text:  # escapes can spell what ``clean_value`` takes out
+    if not _ESCAPED.search(text) and clean(text) == text:  # nothing that ``clean_value`` takes out
         try:
             return model.model_validate_json(text)
         except ValidationError:
