@@ -41,7 +41,7 @@ embedding:
   max_retries: {max_retries}
 chunking: {{size: 64, overlap: 0}}
 descriptions: {{max_tokens: 48}}
-reports: {{min_llm_size: 3}}
+reports: {{min_llm_size: 3, min_llm_tokens: 0}}
 """
 
 
