@@ -13,11 +13,13 @@ from typing import Any
 
 _DIGEST_BYTES = 12  # 96 bits: a collision among 10^9 rows has a chance of about 10^-11
 _PREFIX = "b2:"
+# Made once: json.dumps makes an encoder for every call that differs from its defaults.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical_json(value: Any) -> str:
     """Serialise ``value`` to the one JSON text that equal values share (sorted keys, no spaces)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def content_hash(*parts: Any) -> str:

@@ -92,7 +92,7 @@ class NameForm:
     qualifier: str
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def name_form(name: str) -> NameForm:
     """Return the comparable form of ``name``.
 

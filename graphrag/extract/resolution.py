@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +41,8 @@ DEFAULT_METHODS = METHODS
 _SINGLE_WORD = 0.03  # single words need this much more similarity
 _NEIGHBOURS = 8
 _EXACT_SEARCH_UP_TO = 20_000  # names; beyond it vectors are searched by cells (IVF)
+_CELLS_SEARCHED = 4
+_TRAINED_PER_CELL, _TRAINING_ROUNDS = 40, 4  # what is alike enough to merge lies in one cell of a rough cut too
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,22 +185,7 @@ def _embedding_edges(protos: Protos, nodes: Sequence[int], embedder: Embedder, m
     if len(nodes) < 2:
         return []
     vectors = np.ascontiguousarray(embedder.embed([protos.names[i] for i in nodes]), dtype=np.float32)
-    import faiss
-
-    index: Any
-
-    if len(nodes) <= _EXACT_SEARCH_UP_TO:
-        index = faiss.IndexFlatIP(vectors.shape[1])
-    else:
-        cells = int(4 * np.sqrt(len(nodes)))
-        index = faiss.IndexIVFFlat(
-            faiss.IndexFlatIP(vectors.shape[1]), vectors.shape[1], cells, faiss.METRIC_INNER_PRODUCT
-        )
-        index.cp.seed = 42
-        index.nprobe = 8
-        index.train(vectors)
-    index.add(vectors)
-    scores, found = index.search(vectors, min(_NEIGHBOURS, len(nodes)))
+    scores, found = _nearest(vectors, min(_NEIGHBOURS, len(nodes)))
     best: dict[tuple[int, int], float] = {}
     rows, columns = np.nonzero((scores >= minimum) & (found >= 0))
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -211,6 +198,30 @@ def _embedding_edges(protos: Protos, nodes: Sequence[int], embedder: Embedder, m
         for (a, b), score in sorted(best.items())
         if types_meet(protos, a, b) and compatible(protos.forms[a], protos.forms[b])
     ]
+
+
+def _nearest(vectors: Any, k: int) -> tuple[Any, Any]:
+    """Return for each row the cosines and places of its ``k`` nearest rows; exact up to a size, then by cells."""
+    import faiss
+
+    n, dimension = vectors.shape
+    if n <= _EXACT_SEARCH_UP_TO:
+        exact: Any = faiss.IndexFlatIP(dimension)
+        exact.add(vectors)
+        return cast(tuple[Any, Any], exact.search(vectors, k))
+    cells = int(4 * np.sqrt(n))
+    quantizer: Any = faiss.IndexFlatIP(dimension)
+    index: Any = faiss.IndexIVFFlat(quantizer, dimension, cells, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed = 42
+    index.cp.niter = _TRAINING_ROUNDS
+    index.cp.max_points_per_centroid = _TRAINED_PER_CELL
+    index.nprobe = _CELLS_SEARCHED
+    index.train(vectors)
+    near_scores, near = quantizer.search(vectors, _CELLS_SEARCHED)  # once, for adding and for searching
+    home = np.ascontiguousarray(near[:, 0])
+    index.add_core(n, faiss.swig_ptr(vectors), None, faiss.swig_ptr(home))
+    scores, found = index.search_preassigned(vectors, k, near, near_scores)
+    return scores, found
 
 
 def _judged(

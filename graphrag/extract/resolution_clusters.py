@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphrag.extract.blocking import NameForm, name_form
 from graphrag.hashing import content_hash
 from graphrag.schema import ENTITY_MERGES, MENTION_ENTITIES, STRING, STRINGS
+
+Integers = npt.NDArray[np.int64]
 
 GENERIC_TYPES = frozenset(("other", "concept", "unknown", "misc", "entity", ""))
 ENTITY_CORE = pa.schema(
@@ -42,29 +48,56 @@ class Edge:
 
 
 class Protos:
-    """Distinct (name, type) pairs in sorted order: what an entity would be without any merge."""
+    """Distinct (name, type) pairs in sorted order: what an entity would be without any merge.
+
+    ``of_mention`` gives the pair of each mention, in the order of ``mentions``. Everything about
+    mentions is held in arrays; only what there is once per pair is a Python object.
+    """
 
     def __init__(self, mentions: pa.Table) -> None:
-        grouped = (
-            mentions.select(["name", "type", "text_unit_id"])
-            .group_by(["name", "type"])
-            .aggregate([("text_unit_id", "count"), ("text_unit_id", "count_distinct")])
-            .sort_by([("name", "ascending"), ("type", "ascending")])
-        )
-        self.names: list[str] = grouped.column("name").to_pylist()
-        self.types: list[str] = grouped.column("type").to_pylist()
-        self.counts: list[int] = grouped.column("text_unit_id_count").to_pylist()
-        self.frequencies: list[int] = grouped.column("text_unit_id_count_distinct").to_pylist()
+        name_codes, names = _sorted_codes(mentions.column("name"))
+        type_codes, types = _sorted_codes(mentions.column("type"))
+        pairs, of_mention = np.unique(name_codes * max(1, len(types)) + type_codes, return_inverse=True)
+        self.of_mention: Integers = of_mention.astype(np.int64)
+        name_of, type_of = np.divmod(pairs, max(1, len(types)))
+        self.names: list[str] = [names[code] for code in name_of.tolist()]
+        self.types: list[str] = [types[code] for code in type_of.tolist()]
+        self.counts: list[int] = np.bincount(self.of_mention, minlength=len(pairs)).tolist()
+        self.units, _ = _sorted_codes(mentions.column("text_unit_id"))
+        self.frequencies: list[int] = distinct_counts(self.of_mention, self.units, len(pairs)).tolist()
         self.ids = [content_hash("entity", n, t) for n, t in zip(self.names, self.types, strict=True)]
         self.of_id = {id_: i for i, id_ in enumerate(self.ids)}
-        self.of_pair = {pair: i for i, pair in enumerate(zip(self.names, self.types, strict=True))}
         self.forms: list[NameForm] = [name_form(name) for name in self.names]
-        place = "document_id" if "document_id" in mentions.column_names else "text_unit_id"
-        seen: dict[int, set[str]] = defaultdict(set)
-        columns = mentions.select(["name", "type", place]).group_by(["name", "type", place]).aggregate([])
-        for name, type_, where in zip(*(columns.column(i).to_pylist() for i in range(3)), strict=True):
-            seen[self.of_pair[name, type_]].add(where)
-        self.places = seen
+        has_documents = "document_id" in mentions.column_names
+        where = _sorted_codes(mentions.column("document_id"))[0] if has_documents else self.units
+        width = int(where.max(initial=0)) + 1
+        owners, self._places = np.divmod(_distinct(self.of_mention * width + where), width)
+        self._first_place = np.searchsorted(owners, np.arange(len(pairs) + 1))
+
+    @cached_property
+    def by_key(self) -> dict[str, list[int]]:
+        """Return the pairs of each normal form."""
+        groups: dict[str, list[int]] = defaultdict(list)
+        for i, form in enumerate(self.forms):
+            groups[form.key].append(i)
+        return groups
+
+    def places(self, i: int) -> list[int]:
+        """Return the numbers of the documents (or text units) that a pair occurs in."""
+        found: list[int] = self._places[self._first_place[i] : self._first_place[i + 1]].tolist()
+        return found
+
+    def together_with(self, pairs: list[int]) -> dict[int, set[int]]:
+        """Return for each of ``pairs`` those that occur in one of its documents (or text units)."""
+        if not pairs:
+            return {}
+        wanted = np.unique([place for i in pairs for place in self.places(i)])
+        chosen = np.flatnonzero(np.isin(self._places, wanted))
+        owners = (np.searchsorted(self._first_place, chosen, side="right") - 1).tolist()
+        at: dict[int, list[int]] = defaultdict(list)
+        for owner, place in zip(owners, self._places[chosen].tolist(), strict=True):
+            at[place].append(owner)
+        return {i: {other for place in self.places(i) for other in at[place]} for i in pairs}
 
     def rank(self, i: int) -> tuple[int, int, str, str]:
         """Order in which a cluster's title is chosen: most frequent, longest, alphabetical."""
@@ -72,7 +105,10 @@ class Protos:
 
     def together(self, a: int, b: int) -> bool:
         """Return whether both occur in one document (or text unit)."""
-        return not self.places[a].isdisjoint(self.places[b])
+        first, second = self.places(a), self.places(b)
+        if len(first) > len(second):
+            first, second = second, first
+        return not set(first).isdisjoint(second)
 
 
 class Clusters:
@@ -149,31 +185,24 @@ class Clusters:
             for i in group:
                 canonical[i] = chosen
             merges += self._log(chosen, group)
-        pairs = zip(mentions.column("name").to_pylist(), mentions.column("type").to_pylist(), strict=True)
-        entity_of = [canonical[protos.of_pair[pair]] for pair in pairs]
+        entity_of = np.array(canonical, dtype=np.int64)[protos.of_mention]
         mention_entities = pa.table(
             {
                 "mention_id": mentions.column("id"),
-                "entity_id": pa.array([protos.ids[i] for i in entity_of], STRING),
+                "entity_id": pc.take(pa.array(protos.ids, STRING), pa.array(entity_of)),
             }
         )
-        units: dict[int, set[str]] = defaultdict(set)
-        for entity, unit in zip(entity_of, mentions.column("text_unit_id").to_pylist(), strict=True):
-            units[entity].add(unit)
+        frequencies = distinct_counts(entity_of, protos.units, len(canonical)).tolist()
         rows = []
         for group in members.values():
             chosen = canonical[group[0]]
-            surfaces: dict[str, int] = defaultdict(int)
-            for i in group:
-                surfaces[protos.names[i]] += protos.counts[i]
-            surfaces.pop(protos.names[chosen])
             rows.append(
                 {
                     "id": protos.ids[chosen],
                     "title": protos.names[chosen],
                     "type": protos.types[chosen],
-                    "aliases": sorted(surfaces, key=lambda s: (-surfaces[s], s)),
-                    "frequency": len(units[chosen]),
+                    "aliases": self._aliases(chosen, group),
+                    "frequency": frequencies[chosen],
                 }
             )
         return Resolution(
@@ -182,8 +211,19 @@ class Clusters:
             pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["id"])), schema=ENTITY_CORE),
         )
 
+    def _aliases(self, chosen: int, group: list[int]) -> list[str]:
+        """Return the other surfaces of a cluster, most frequent first."""
+        protos = self._protos
+        surfaces: dict[str, int] = defaultdict(int)
+        for i in group:
+            surfaces[protos.names[i]] += protos.counts[i]
+        surfaces.pop(protos.names[chosen])
+        return sorted(surfaces, key=lambda s: (-surfaces[s], s))
+
     def _canonical(self, root: int, group: list[int]) -> int:
         """Choose the proto with the cluster's type and the most frequent surface."""
+        if len(group) == 1:
+            return group[0]
         protos = self._protos
         typed = [i for i in group if protos.types[i] == self._type[root]] or group
         totals: dict[str, int] = defaultdict(int)
@@ -193,6 +233,8 @@ class Clusters:
 
     def _log(self, chosen: int, group: list[int]) -> list[dict[str, object]]:
         """Return one merge row per other member: the edge by which it hangs on the way to the chosen one."""
+        if len(group) == 1:
+            return []
         protos = self._protos
         by: dict[int, Edge] = {}
         queue = [chosen]
@@ -226,3 +268,25 @@ def types_meet(protos: Protos, a: int, b: int) -> bool:
     """Return whether two protos may be one by their types."""
     left, right = protos.types[a], protos.types[b]
     return left == right or is_generic(left) or is_generic(right)
+
+
+def distinct_counts(owners: Integers, values: Integers, n_owners: int) -> Integers:
+    """Count the distinct ``values`` of each owner number."""
+    width = int(values.max(initial=0)) + 1
+    return np.bincount(_distinct(owners * width + values) // width, minlength=n_owners).astype(np.int64)
+
+
+def _distinct(numbers: Integers) -> Integers:
+    """Return the distinct numbers in order; numpy's own unique takes several times as long on millions."""
+    numbers = np.sort(numbers)
+    return numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
+
+
+def _sorted_codes(column: pa.ChunkedArray) -> tuple[Integers, list[str]]:
+    """Return a number for each value, in the order of the values, and the distinct values."""
+    encoded = column.combine_chunks().dictionary_encode()
+    order = np.asarray(pc.sort_indices(encoded.dictionary).to_numpy(), dtype=np.int64)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return place[codes] if len(codes) else codes, pc.take(encoded.dictionary, pa.array(order)).to_pylist()

@@ -28,17 +28,10 @@ _PROMINENT = 4  # times as many mentions as any namesake, from which a bare surn
 _DOMINANT = 0.8  # share of a name's mentions from which one type takes the others
 
 
-def _by_key(protos: Protos) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, form in enumerate(protos.forms):
-        groups[form.key].append(i)
-    return groups
-
-
 def exact_edges(protos: Protos, *, generic: bool) -> list[Edge]:
     """Join equal normal forms of one type; a generic type joins the most frequent specific one."""
     edges = []
-    for group in _by_key(protos).values():
+    for group in protos.by_key.values():
         if len(group) < 2:
             continue
         types: dict[str, list[int]] = defaultdict(list)
@@ -63,7 +56,9 @@ def exact_edges(protos: Protos, *, generic: bool) -> list[Edge]:
 def type_edges(protos: Protos) -> list[Edge]:
     """Join one name under several types when one of them has most of its mentions."""
     edges = []
-    for group in _by_key(protos).values():
+    for group in protos.by_key.values():
+        if len(group) < 2:
+            continue
         totals: dict[str, int] = defaultdict(int)
         for i in group:
             if not is_generic(protos.types[i]):
@@ -88,7 +83,6 @@ def initial_edges(protos: Protos, nodes: Sequence[int]) -> list[Edge]:
     by_initials: dict[str, list[int]] = defaultdict(list)
     by_ends: dict[tuple[str, str], list[int]] = defaultdict(list)
     surnames: dict[str, int] = defaultdict(int)
-    by_place: dict[str, list[int]] = defaultdict(list)
     for i in nodes:
         tokens = protos.forms[i].tokens
         if len(tokens) >= 2:
@@ -96,33 +90,33 @@ def initial_edges(protos: Protos, nodes: Sequence[int]) -> list[Edge]:
                 by_initials[option].append(i)
             by_ends[tokens[0][0], tokens[-1]].append(i)
             surnames[tokens[-1]] += 1
-            for place in protos.places[i]:
-                by_place[place].append(i)
+    acronyms = [i for i in nodes if is_acronym(protos.names[i])]
+    beside = protos.together_with(acronyms)
+    named = set(nodes)
     edges = []
-    for i in nodes:
-        if is_acronym(protos.names[i]):
-            full = [j for j in by_initials.get(protos.forms[i].key, ()) if types_meet(protos, i, j)]
-            near = [j for j in full if protos.together(i, j)] or _spelled_out(protos, i, by_place)
-            if len(near) == 1:
-                edges.append(Edge(near[0], i, 0.99, "initials"))
-            elif not near and len(full) == 1 and len(protos.forms[i].key) >= 4:
-                edges.append(Edge(full[0], i, 0.9, "initials"))
+    for i in acronyms:
+        full = [j for j in by_initials.get(protos.forms[i].key, ()) if types_meet(protos, i, j)]
+        near = [j for j in full if protos.together(i, j)] or _spelled_out(protos, i, beside[i] & named)
+        if len(near) == 1:
+            edges.append(Edge(near[0], i, 0.99, "initials"))
+        elif not near and len(full) == 1 and len(protos.forms[i].key) >= 4:
+            edges.append(Edge(full[0], i, 0.9, "initials"))
     for (_, surname), group in by_ends.items():
         if 1 < len(group) <= 60:
             edges += _shortened_edges(protos, group, rare=surnames[surname] <= _RARE_SURNAME)
     return edges
 
 
-def _spelled_out(protos: Protos, acronym: int, by_place: dict[str, list[int]]) -> list[int]:
+def _spelled_out(protos: Protos, acronym: int, beside: set[int]) -> list[int]:
     """Return the names beside an acronym whose first letters (one to three of a word) it consists of."""
     letters = protos.forms[acronym].key.lower()
     if len(letters) < 4:
         return []
-    beside = {i for place in protos.places[acronym] for i in by_place.get(place, ())}
     return sorted(
         i
         for i in beside
         if protos.forms[i].key[0] == letters[0]
+        and len(protos.forms[i].tokens) >= 2
         and types_meet(protos, acronym, i)
         and abbreviates(letters, protos.forms[i].tokens)
     )
