@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -271,24 +272,24 @@ def relation_facts(text: str, sentence: Sentence, links: list[Link]) -> list[Rel
 
 def pmi_weights(
     head_ids: npt.ArrayLike, tail_ids: npt.ArrayLike, text_unit_ids: npt.ArrayLike, *, normalised: bool = True
-) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Weigh co-occurring pairs by pointwise mutual information over text units.
 
     ``log(p(a,b) / (p(a) p(b)))`` with probabilities over the text units in which any pair occurs;
     ``normalised`` divides it by ``-log p(a,b)``, which keeps rare pairs from winning (Bouma 2009).
     A pair is undirected and counts once per text unit.
 
-    The three columns are equally long and have one row per relation mention.
+    The three columns are equally long and have one row per relation mention; ids may be text or numbers.
 
     Returns:
         (first, second, weight, count) of each distinct pair, first < second, sorted by them;
         normalised weights lie in [-1, 1].
     """
-    heads, tails = np.asarray(head_ids, dtype=str), np.asarray(tail_ids, dtype=str)
+    heads, tails = np.asarray(head_ids), np.asarray(tail_ids)
     if heads.size == 0:
         return heads, tails, np.zeros(0), np.zeros(0, dtype=np.int64)
     names, codes = np.unique(np.concatenate([heads, tails]), return_inverse=True)
-    units, unit_codes = np.unique(np.asarray(text_unit_ids, dtype=str), return_inverse=True)
+    units, unit_codes = np.unique(np.asarray(text_unit_ids), return_inverse=True)
     head, tail = codes[: heads.size], codes[heads.size :]
     low, high = np.minimum(head, tail), np.maximum(head, tail)
     pair_keys, pair_of = np.unique(low.astype(np.int64) * names.size + high, return_inverse=True)

@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphrag.embed.base import Embedder
 from graphrag.extract import nlp_lexicon as lexicon
@@ -294,15 +295,20 @@ def _cluster(
 
 
 def _surface_counts(relations: pa.Table) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for surface, weight in zip(relations.column("predicate").to_pylist(), _weights(relations), strict=True):
-        counts[surface] += weight
-    return dict(counts)
+    counted = _summed(pa.table({"surface": relations.column("predicate"), "n": _weights(relations)}))
+    return dict(zip(counted["surface"].to_pylist(), counted["n"].to_pylist(), strict=True))
 
 
-def _weights(relations: pa.Table) -> list[int]:
-    has = "frequency" in relations.column_names
-    return relations.column("frequency").to_pylist() if has else [1] * relations.num_rows
+def _weights(relations: pa.Table) -> pa.ChunkedArray:
+    if "frequency" in relations.column_names:
+        return relations.column("frequency")
+    return pa.chunked_array([pa.array(np.ones(relations.num_rows, dtype=np.int64))])
+
+
+def _summed(rows: pa.Table) -> pa.Table:
+    """Sum the column ``n`` over rows that agree in all others."""
+    keys = [name for name in rows.column_names if name != "n"]
+    return rows.group_by(keys).aggregate([("n", "sum")]).rename_columns([*keys, "n"])
 
 
 def _tables(
@@ -348,25 +354,49 @@ def _usage(
     relations: pa.Table, label_of: dict[str, str]
 ) -> dict[str, tuple[Counter[str], Counter[str], str]]:
     """Return type counts of both sides and the most frequent example of each label."""
-    n = relations.num_rows
+    encoded = relations.column("predicate").combine_chunks().dictionary_encode()
+    labels = pa.array([label_of[surface] for surface in encoded.dictionary.to_pylist()], STRING)
+    rows = relations.append_column("label", pc.take(labels, encoded.indices))
+    heads, tails = _types_by_label(rows, "head_type"), _types_by_label(rows, "tail_type")
+    examples = _examples(rows)
+    nothing: Counter[str] = Counter()
+    return {
+        label: (heads.get(label, nothing), tails.get(label, nothing), examples.get(label, ""))
+        for label in set(label_of.values())
+    }
 
-    def column(name: str) -> list[str | None]:
-        return relations.column(name).to_pylist() if name in relations.column_names else [None] * n
 
-    heads: dict[str, Counter[str]] = defaultdict(Counter)
-    tails: dict[str, Counter[str]] = defaultdict(Counter)
-    examples: dict[str, Counter[str]] = defaultdict(Counter)
-    sides = (column("predicate"), column("head_type"), column("tail_type"), column("head"), column("tail"))
-    for surface, head_type, tail_type, head, tail, weight in zip(*sides, _weights(relations), strict=True):
-        label = label_of[str(surface)]
-        if head_type:
-            heads[label][head_type] += weight
-        if tail_type:
-            tails[label][tail_type] += weight
-        if head and tail:
-            examples[label][f"{head} {surface} {tail}"] += weight
-    best = {label: min(c, key=lambda e: (-c[e], len(e), e)) for label, c in examples.items() if c}
-    return {label: (heads[label], tails[label], best.get(label, "")) for label in set(label_of.values())}
+def _types_by_label(rows: pa.Table, side: str) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    if side in rows.column_names:
+        counted = _summed(pa.table({"label": rows["label"], "type": rows[side], "n": _weights(rows)}))
+        for label, type_, n in zip(*(counted[name].to_pylist() for name in ("label", "type", "n")), strict=True):
+            if type_:
+                found[label][type_] += n
+    return found
+
+
+def _examples(rows: pa.Table) -> dict[str, str]:
+    """Return for each label the sentence said most often; of equals the shortest, then the first."""
+    if not {"head", "tail"} <= set(rows.column_names):
+        return {}
+    named = pc.and_(_is_said(rows["head"]), _is_said(rows["tail"]))
+    rows = rows.filter(named)
+    sentence = pc.binary_join_element_wise(rows["head"], rows["predicate"], rows["tail"], " ")
+    counted = _summed(pa.table({"label": rows["label"], "example": sentence, "n": _weights(rows)}))
+    counted = counted.append_column("length", pc.utf8_length(counted["example"]))
+    order = [("label", "ascending"), ("n", "descending"), ("length", "ascending"), ("example", "ascending")]
+    ranked = counted.sort_by(order)
+    best: dict[str, str] = {}
+    labels = ranked["label"].combine_chunks().dictionary_encode()
+    first = np.unique(labels.indices.to_numpy(), return_index=True)[1]
+    for place in first.tolist():
+        best[ranked["label"][place].as_py()] = ranked["example"][place].as_py()
+    return best
+
+
+def _is_said(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.not_equal(names, ""), False)
 
 
 def _ranked(counts: Counter[str]) -> list[str]:

@@ -56,7 +56,7 @@ def build_relationships(
     relation_mentions: pa.Table,
     mention_entities: pa.Table,
     predicates: Mapping[str, str],
-    pair_weights: Mapping[tuple[str, str], float] | None = None,
+    pair_weights: pa.Table | None = None,
 ) -> BuiltRelationships:
     """Group relation mentions by (source entity, predicate, target entity).
 
@@ -64,8 +64,8 @@ def build_relationships(
     of its mentions' strengths (null counts as 1) and its frequency the number of mentions.
     Mentions whose two ends resolved to the same entity make no relationship; they are counted.
 
-    ``pair_weights`` gives weights of entity pairs (ids in ascending order), for instance PMI. The
-    relationships of such a pair share its weight in proportion to their summed strengths, so that
+    ``pair_weights`` gives weights of entity pairs, for instance PMI (columns ``low``, ``high``: ids in
+    ascending order, ``weight``). The relationships of such a pair share its weight in proportion to their summed strengths, so that
     the folded edge weighs what was given. A pair that is not in it keeps its strengths.
 
     The result does not depend on the order of any input's rows.
@@ -92,27 +92,26 @@ def build_relationships(
     first, counts = _runs(key[order])
     heads = order[first]
     weight = _sums(strength[order], first)
-    triples = [
-        (sources[s], labels[p], targets[t])
-        for s, p, t in zip(source_codes[heads], predicate_codes[heads], target_codes[heads], strict=True)
+    ends = [
+        pc.take(names, pa.array(codes[heads]))
+        for names, codes in ((sources, source_codes), (labels, predicate_codes), (targets, target_codes))
     ]
-    ids = np.array([content_hash("relationship", *triple) for triple in triples], dtype=object)
-    if pair_weights:
-        weight = _shared(weight, triples, ids, pair_weights)
+    ids = pa.array(
+        (content_hash("relationship", *triple) for triple in zip(*(part.to_pylist() for part in ends), strict=True)),
+        pa.string(),
+        size=len(heads),
+    )
+    if pair_weights is not None:
+        weight = _shared(weight, ends[0], ends[2], ids, pair_weights)
 
     relationships = pa.table(
-        [
-            pa.array(ids, pa.string()),
-            pa.array([triple[0] for triple in triples], pa.string()),
-            pa.array([triple[1] for triple in triples], pa.string()),
-            pa.array([triple[2] for triple in triples], pa.string()),
-            pa.array(weight, pa.float64()),
-            pa.array(counts, pa.int64()),
-        ],
-        schema=RELATIONSHIPS.schema,
+        [ids, *ends, pa.array(weight, pa.float64()), pa.array(counts, pa.int64())], schema=RELATIONSHIPS.schema
     ).sort_by("id")
     links = pa.table(
-        [pc.take(mention_ids, pa.array(order)), pa.array(np.repeat(ids, counts), pa.string())],
+        [
+            pc.take(mention_ids, pa.array(order)),
+            pc.take(ids, pa.array(np.repeat(np.arange(len(counts)), counts))),
+        ],
         schema=RELATION_RELATIONSHIPS.schema,
     ).sort_by("mention_id")
     return BuiltRelationships(relationships, links, self_loops)
@@ -179,9 +178,9 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     return values
 
 
-def _codes(values: pa.Array) -> tuple[Integers, list[str]]:
+def _codes(values: pa.Array) -> tuple[Integers, pa.Array]:
     encoded = values.dictionary_encode()
-    return _numbers(encoded.indices).astype(np.int64), encoded.dictionary.to_pylist()
+    return _numbers(encoded.indices).astype(np.int64), encoded.dictionary
 
 
 def _runs(sorted_keys: Integers) -> tuple[Integers, Integers]:
@@ -219,23 +218,36 @@ def _predicates_of(phrases: pa.ChunkedArray, predicates: Mapping[str, str]) -> p
 
 
 def _shared(
-    weight: Floats,
-    triples: list[tuple[str, str, str]],
-    ids: npt.NDArray[np.object_],
-    pair_weights: Mapping[tuple[str, str], float],
+    weight: Floats, sources: pa.Array, targets: pa.Array, ids: pa.Array, pair_weights: pa.Table
 ) -> Floats:
     """Divide each pair's given weight among its relationships."""
-    pairs = [(source, target) if source < target else (target, source) for source, _, target in triples]
-    _, group = np.unique([f"{low}\0{high}" for low, high in pairs], return_inverse=True)
-    order = np.lexsort((ids.astype(str), group))
-    first, counts = _runs(group[order].astype(np.int64))
+    vertices = pc.unique(pa.concat_arrays([sources, targets]))
+    vertices = pc.take(vertices, pc.sort_indices(vertices))
+    pair = _pair_keys(sources, targets, vertices)
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[_numbers(pc.sort_indices(ids)).astype(np.int64)] = np.arange(len(ids))
+    order = np.lexsort((rank, pair))
+    first, counts = _runs(pair[order])
     totals = np.zeros(len(weight))
     totals[order] = np.repeat(_sums(weight[order], first), counts)
     sharers = np.zeros(len(weight))
     sharers[order] = np.repeat(counts, counts)
     part = np.divide(weight, totals, out=1.0 / sharers, where=totals > 0)
-    given = np.array([pair_weights.get(pair, np.nan) for pair in pairs])
+    known = _pair_keys(pair_weights["low"], pair_weights["high"], vertices)
+    values = _numbers(pair_weights["weight"])
+    by_key = np.argsort(known, kind="stable")
+    at = np.minimum(np.searchsorted(known[by_key], pair), max(len(known) - 1, 0))
+    given = np.full(len(pair), np.nan)
+    if len(known):
+        given = np.where(known[by_key][at] == pair, values[by_key][at], np.nan)
     return np.where(np.isnan(given), weight, given * part)
+
+
+def _pair_keys(one: pa.Array, other: pa.Array, vertices: pa.Array) -> Integers:
+    """Return one number per pair of ids, whatever their order; -1 where an id is not in ``vertices``."""
+    ends = [_numbers(pc.fill_null(pc.index_in(ids, value_set=vertices), -1)) for ids in (one, other)]
+    low, high = np.minimum(*ends).astype(np.int64), np.maximum(*ends).astype(np.int64)
+    return np.where(low < 0, -1, low * len(vertices) + high)
 
 
 def _positions(column: pa.ChunkedArray, vertices: pa.Array) -> Integers:

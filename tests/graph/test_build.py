@@ -36,6 +36,11 @@ def entities_of(*names: str) -> pa.Table:
     return MENTION_ENTITIES.of([{"mention_id": name, "entity_id": name[0].upper()} for name in names])
 
 
+def weighing(pairs: dict[tuple[str, str], float]) -> pa.Table:
+    low, high = ([pair[side] for pair in pairs] for side in (0, 1))
+    return pa.table({"low": low, "high": high, "weight": list(pairs.values())})
+
+
 ENDS = entities_of("a1", "a2", "b1", "b2", "c1")
 
 
@@ -80,7 +85,7 @@ def test_parallel_relationships_share_the_weight_of_their_pair() -> None:
         ("b1", "hates", "a1", 3.0),
         ("a1", "hates", "c1", 9.0),
     )
-    relationships = build_relationships(table, ENDS, PREDICATES, {("A", "B"): 2.0}).relationships
+    relationships = build_relationships(table, ENDS, PREDICATES, weighing({("A", "B"): 2.0})).relationships
     by_ends = {(r["source_id"], r["target_id"]): r["weight"] for r in relationships.to_pylist()}
     assert by_ends == {("A", "B"): 0.5, ("B", "A"): 1.5, ("A", "C"): 9.0}
     folded = fold_edges(["A", "B", "C"], relationships)
@@ -89,7 +94,7 @@ def test_parallel_relationships_share_the_weight_of_their_pair() -> None:
 
 def test_pair_of_strength_zero_shares_evenly() -> None:
     table = mentions(("a1", "works for", "b1", 0.0), ("a1", "hates", "b1", 0.0))
-    relationships = build_relationships(table, ENDS, PREDICATES, {("A", "B"): 3.0}).relationships
+    relationships = build_relationships(table, ENDS, PREDICATES, weighing({("A", "B"): 3.0})).relationships
     assert relationships["weight"].to_pylist() == [1.5, 1.5]
 
 
@@ -128,7 +133,7 @@ def test_the_order_of_rows_does_not_show(
     table = mentions(*facts)
     order = list(range(len(facts)))
     random_.shuffle(order)
-    pairs = {("A", "B"): 0.3}
+    pairs = weighing({("A", "B"): 0.3})
     one = build_relationships(table, ENDS, PREDICATES, pairs)
     other = build_relationships(
         table.take(pa.array(order, pa.int64())), ENDS.take([4, 2, 0, 1, 3]), PREDICATES, pairs

@@ -8,14 +8,14 @@ import pyarrow.compute as pc
 
 from graphrag.extract.nlp_relations import pmi_weights
 from graphrag.extract.predicates import canonicalise_predicates
-from graphrag.graph.build import build_relationships
+from graphrag.graph.build import Integers, build_relationships
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.stage import Stage, StageContext
-from graphrag.schema import RELATION_MENTIONS
 
 CO_OCCURRENCE = "related to"  # what extraction without an LLM says of a pair that no verb connects
 _LEAST_WEIGHT = 0.05  # a pair that a verb connects counts, however little its words attract each other
 
+_MENTIONS = "SELECT id, head_id, predicate, tail_id, strength FROM relation_mentions ORDER BY id"
 _RELATIONS = """
 SELECT m.predicate, h.title AS head, t.title AS tail, h.type AS head_type, t.type AS tail_type,
        count(*) AS frequency
@@ -37,14 +37,14 @@ ORDER BY m.id
 async def run(context: StageContext) -> None:
     """Build the graph anew; equal mentions and entities give an equal graph."""
     store, settings = context.store, context.settings
-    mentions = store.table("relation_mentions")
+    mentions = store.sql(_MENTIONS)
     weights = None
     if settings.extraction.method == "nlp" and mentions.num_rows:
         weights, keep = _weigh_co_occurrence(context)
         mentions = mentions.filter(keep)
     embedder = StoredEmbedder(context) if settings.resolution.enabled else None
     vocabulary = canonicalise_predicates(
-        store.sql(_RELATIONS, kept=mentions.cast(RELATION_MENTIONS.schema)),
+        store.sql(_RELATIONS, kept=mentions),
         embedder=embedder,
         settings=settings.resolution,
     )
@@ -62,25 +62,35 @@ async def run(context: StageContext) -> None:
         store.replace("relation_relationships", built.links)
 
 
-def _weigh_co_occurrence(context: StageContext) -> tuple[dict[tuple[str, str], float], pa.Array]:
+def _weigh_co_occurrence(context: StageContext) -> tuple[pa.Table, pa.Array]:
     """Return the weight of every pair of entities, and which relation mentions are kept.
 
     A pair weighs its number of text units times its normalised PMI. Mentions that no verb connects
     are dropped below ``extraction.min_pmi``.
     """
     pairs = context.store.sql(_PAIRS)
-    ends = list(zip(pairs["low"].to_pylist(), pairs["high"].to_pylist(), strict=True))
-    low, high, pmi, counts = pmi_weights(
-        pairs["low"].to_pylist(), pairs["high"].to_pylist(), pairs["text_unit_id"].to_pylist()
+    names = pc.unique(pa.chunked_array([*pairs["low"].chunks, *pairs["high"].chunks]))
+    names = pc.take(names, pc.sort_indices(names))
+    low, high = (_numbers(pc.index_in(pairs[column], value_set=names)) for column in ("low", "high"))
+    units = _numbers(pairs["text_unit_id"].combine_chunks().dictionary_encode().indices)
+    first, second, pmi, counts = pmi_weights(low, high, units)
+    weights = pa.table(
+        {
+            "low": pc.take(names, pa.array(first)),
+            "high": pc.take(names, pa.array(second)),
+            "weight": np.maximum(pmi, _LEAST_WEIGHT) * counts,
+        }
     )
-    names = list(zip(low.tolist(), high.tolist(), strict=True))
-    value = np.maximum(pmi, _LEAST_WEIGHT) * counts
-    weights = dict(zip(names, value.tolist(), strict=True))
-    least = context.settings.extraction.min_pmi
-    weak = {pair for pair, one in zip(names, pmi.tolist(), strict=True) if one < least}
-    is_weak = pa.array([pair in weak for pair in ends], pa.bool_())
+    keys = first * len(names) + second  # in order, as the pairs are
+    at = np.searchsorted(keys, low * len(names) + high)
+    is_pair = low != high  # both ends of a mention may have become one entity
+    is_weak = is_pair & (np.append(pmi, np.inf)[at] < context.settings.extraction.min_pmi)
     is_bare = pc.equal(pairs["predicate"], CO_OCCURRENCE)
-    return weights, pc.invert(pc.and_(is_weak, is_bare))
+    return weights, pc.invert(pc.and_(pa.array(is_weak), is_bare))
+
+
+def _numbers(column: pa.Array | pa.ChunkedArray) -> Integers:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 STAGE = Stage(
