@@ -370,7 +370,9 @@ def _types_by_label(rows: pa.Table, side: str) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = defaultdict(Counter)
     if side in rows.column_names:
         counted = _summed(pa.table({"label": rows["label"], "type": rows[side], "n": _weights(rows)}))
-        for label, type_, n in zip(*(counted[name].to_pylist() for name in ("label", "type", "n")), strict=True):
+        for label, type_, n in zip(
+            *(counted[name].to_pylist() for name in ("label", "type", "n")), strict=True
+        ):
             if type_:
                 found[label][type_] += n
     return found

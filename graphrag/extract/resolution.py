@@ -42,7 +42,10 @@ _SINGLE_WORD = 0.03  # single words need this much more similarity
 _NEIGHBOURS = 8
 _EXACT_SEARCH_UP_TO = 20_000  # names; beyond it vectors are searched by cells (IVF)
 _CELLS_SEARCHED = 4
-_TRAINED_PER_CELL, _TRAINING_ROUNDS = 40, 4  # what is alike enough to merge lies in one cell of a rough cut too
+_TRAINED_PER_CELL, _TRAINING_ROUNDS = (
+    40,
+    4,
+)  # what is alike enough to merge lies in one cell of a rough cut too
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def _embedding_edges(protos: Protos, nodes: Sequence[int], embedder: Embedder, m
 
 
 def _nearest(vectors: Any, k: int) -> tuple[Any, Any]:
-    """Return for each row the cosines and places of its ``k`` nearest rows; exact up to a size, then by cells."""
+    """Return for each row the cosines and places of its ``k`` nearest; exact up to a size, then by cells."""
     import faiss
 
     n, dimension = vectors.shape

@@ -278,8 +278,9 @@ def distinct_counts(owners: Integers, values: Integers, n_owners: int) -> Intege
 
 def _distinct(numbers: Integers) -> Integers:
     """Return the distinct numbers in order; numpy's own unique takes several times as long on millions."""
-    numbers = np.sort(numbers)
-    return numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
+    ordered = np.sort(numbers)
+    found: Integers = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return found
 
 
 def _sorted_codes(column: pa.ChunkedArray) -> tuple[Integers, list[str]]:

@@ -65,8 +65,8 @@ def build_relationships(
     Mentions whose two ends resolved to the same entity make no relationship; they are counted.
 
     ``pair_weights`` gives weights of entity pairs, for instance PMI (columns ``low``, ``high``: ids in
-    ascending order, ``weight``). The relationships of such a pair share its weight in proportion to their summed strengths, so that
-    the folded edge weighs what was given. A pair that is not in it keeps its strengths.
+    ascending order, ``weight``). The relationships of such a pair share its weight in proportion to
+    their summed strengths, so that the folded edge weighs what was given. A pair that is not in it keeps its strengths.
 
     The result does not depend on the order of any input's rows.
 
@@ -97,7 +97,10 @@ def build_relationships(
         for names, codes in ((sources, source_codes), (labels, predicate_codes), (targets, target_codes))
     ]
     ids = pa.array(
-        (content_hash("relationship", *triple) for triple in zip(*(part.to_pylist() for part in ends), strict=True)),
+        (
+            content_hash("relationship", *triple)
+            for triple in zip(*(part.to_pylist() for part in ends), strict=True)
+        ),
         pa.string(),
         size=len(heads),
     )
@@ -105,7 +108,8 @@ def build_relationships(
         weight = _shared(weight, ends[0], ends[2], ids, pair_weights)
 
     relationships = pa.table(
-        [ids, *ends, pa.array(weight, pa.float64()), pa.array(counts, pa.int64())], schema=RELATIONSHIPS.schema
+        [ids, *ends, pa.array(weight, pa.float64()), pa.array(counts, pa.int64())],
+        schema=RELATIONSHIPS.schema,
     ).sort_by("id")
     links = pa.table(
         [

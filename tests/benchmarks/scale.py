@@ -30,7 +30,7 @@ import numpy as np
 from graphrag import GraphRAG
 from graphrag.embed.base import Vectors
 from graphrag.store.layout import Layout
-from tests.benchmarks.synthetic import fill_store, vocabulary, write_corpus
+from tests.benchmarks.synthetic import fill_store, write_corpus
 
 GRAPH_STAGES = ("resolve_entities", "build_graph", "detect_communities", "publish")
 REPORT_STAGES = ("summarize_descriptions", "report_communities", "embed_text", "publish")
@@ -101,7 +101,11 @@ def run_queries(root: Path, repeats: int = 25) -> dict[str, Any]:
             rag.query(f"What did {title} do, and who else was there?", method=method, mode="extractive")
             times.append(_ms(begun))
         times.sort()
-        result[method] = {"first_ms": first, "p50_ms": statistics.median(times), "p95_ms": times[int(0.95 * len(times))]}
+        result[method] = {
+            "first_ms": first,
+            "p50_ms": statistics.median(times),
+            "p95_ms": times[int(0.95 * len(times))],
+        }
     result["peak_mb"] = _peak_mb()
     rag.close()
     return result
@@ -167,7 +171,9 @@ def _ms(begun: float) -> float:
 def _measure(kind: str, size: int, root: Path, *options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.benchmarks.scale", "--one", kind, str(size), str(root), *options]
     print(f"{kind} {size:,}", file=sys.stderr, flush=True)
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "2"})
+    run = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "2"}
+    )
     found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return found
 
@@ -191,7 +197,9 @@ def show(kind: str, results: dict[int, dict[str, Any]]) -> None:
         print(f"| {label} | {' | '.join(format(value, form) for value in values)} | {slope} |")
 
     for stage in stages:
-        line(f"{stage}, CPU s", [results[size]["stages"].get(stage, {"cpu_s": 0.0})["cpu_s"] for size in sizes])
+        line(
+            f"{stage}, CPU s", [results[size]["stages"].get(stage, {"cpu_s": 0.0})["cpu_s"] for size in sizes]
+        )
     line("**together, CPU s**", [results[size]["cpu_s"] for size in sizes])
     line("peak RSS, MB", [results[size]["peak_mb"] for size in sizes], ",.0f")
     line("store, MB", [results[size]["store_mb"] for size in sizes], ",.0f")

@@ -69,9 +69,15 @@ def vocabulary(size: int, seed: int = 7) -> Vocabulary:
             if kind == "person":
                 name = f"{first} {last}"
             elif kind == "place":
-                name = f"{last} {('Bay', 'Point', 'Land', 'Sound')[int(first_at * 4)]}" if first_at < 0.4 else last
+                name = (
+                    f"{last} {('Bay', 'Point', 'Land', 'Sound')[int(first_at * 4)]}"
+                    if first_at < 0.4
+                    else last
+                )
             elif kind == "organization":
-                name = f"{last} {('Society', 'Company', 'Institute', 'Shipyard')[int(first_at * 4)]} of {first}"
+                name = (
+                    f"{last} {('Society', 'Company', 'Institute', 'Shipyard')[int(first_at * 4)]} of {first}"
+                )
             else:
                 name = f"{first} {last} {1 + int(first_at * 9)}"
             if twist < 0.05 and recent:
@@ -171,7 +177,12 @@ def _fill_part(
     unit_ids = np.array([text_hash(f"unit {unit}") for unit in units], dtype=object)
     document_ids = np.array([text_hash(f"document {unit}") for unit in units], dtype=object)
     texts_ = [
-        " ".join(f"{names[h]} {v} {names[t]}." for h, v, t in zip(*(part[i * width : (i + 1) * width] for part in (heads, verbs, tails)), strict=True))
+        " ".join(
+            f"{names[h]} {v} {names[t]}."
+            for h, v, t in zip(
+                *(part[i * width : (i + 1) * width] for part in (heads, verbs, tails)), strict=True
+            )
+        )
         for i in range(n)
     ]
     ones = [0] * n
@@ -187,7 +198,9 @@ def _fill_part(
     both = np.unique(np.concatenate((owner, owner)) * len(names) + np.concatenate((heads, tails)))
     at, who = np.divmod(both, len(names))
     mention = dict(zip(both.tolist(), (text_hash(f"{units[0]} {key}") for key in both.tolist()), strict=True))
-    start_char = [texts_[unit].find(name) for unit, name in zip(at.tolist(), names[who].tolist(), strict=True)]
+    start_char = [
+        texts_[unit].find(name) for unit, name in zip(at.tolist(), names[who].tolist(), strict=True)
+    ]
     store.append("entity_mentions", pa.table({
         "id": list(mention.values()), "text_unit_id": unit_ids[at].tolist(), "name": names[who].tolist(),
         "type": types[who].tolist(), "description": [""] * len(both), "start_char": start_char,
@@ -195,7 +208,9 @@ def _fill_part(
         "confidence": [1.0] * len(both),
     }, schema=ENTITY_MENTIONS.schema))  # fmt: skip
     triples = {
-        (int(u), int(h), str(v), int(t)): None for u, h, v, t in zip(owner, heads, verbs, tails, strict=True) if h != t
+        (int(u), int(h), str(v), int(t)): None
+        for u, h, v, t in zip(owner, heads, verbs, tails, strict=True)
+        if h != t
     }
     rows = list(triples)
     store.append("relation_mentions", pa.table({
