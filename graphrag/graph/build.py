@@ -66,7 +66,8 @@ def build_relationships(
 
     ``pair_weights`` gives weights of entity pairs, for instance PMI (columns ``low``, ``high``: ids in
     ascending order, ``weight``). The relationships of such a pair share its weight in proportion to
-    their summed strengths, so that the folded edge weighs what was given. A pair that is not in it keeps its strengths.
+    their summed strengths, so that the folded edge weighs what was given. A pair that is not in it keeps
+    its strengths.
 
     The result does not depend on the order of any input's rows.
 
