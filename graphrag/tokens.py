@@ -51,7 +51,7 @@ def piece_costs(pieces: Sequence[str], count: TokenCounter) -> list[int]:
     pieces is at least its own count with the approximate counter, and differs only by tokens that
     would have spanned a cut with real tokenizers. Linear in the length of all pieces.
     """
-    cost = _tenths if count is approximate_tokens else lambda piece: 10 * count(piece)
+    cost = _word_tenths if count is approximate_tokens else lambda piece: 10 * count(piece)
     known = {piece: cost(piece) for piece in dict.fromkeys(pieces)}
     return [known[piece] for piece in pieces]
 
@@ -63,7 +63,12 @@ def _tenths(text: str) -> int:
     return sum(n * _pretoken_cost(piece) for piece, n in Counter(pieces).items())
 
 
-@lru_cache(maxsize=1 << 16)  # a corpus repeats its words
+@lru_cache(maxsize=1 << 16)  # a corpus repeats its words, from document to document too
+def _word_tenths(piece: str) -> int:
+    return _tenths(piece)
+
+
+@lru_cache(maxsize=1 << 16)
 def _pretoken_cost(piece: str) -> int:
     last = piece[-1]
     if last.isspace() and not piece.strip():

@@ -86,6 +86,18 @@ def _objects(text: str) -> list[Any]:
     return found
 
 
+def _breaks_off(text: str) -> bool:
+    """Tell whether ``text`` begins an object that it does not end."""
+    at = text.find("{")
+    if at < 0:
+        return False
+    try:
+        json.JSONDecoder().raw_decode(text, at)
+    except (json.JSONDecodeError, RecursionError):
+        return True
+    return False
+
+
 def _explain(error: ValidationError) -> str:
     reasons = []
     for item in error.errors(include_url=False)[:3]:
@@ -121,8 +133,9 @@ def _tighten(node: Any) -> None:
 async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
     """Ask, validate the answer, and ask once more when it does not validate.
 
-    The second time the model is told what was wrong; an answer that was cut is asked for anew with
-    twice the room. Costs one call, or two. The usage returned is that of both.
+    The second time the model is told what was wrong. An answer that broke off is asked for anew, with
+    twice the room if it had come to the end of it: half an object is nothing to correct, and sending it
+    back would cost as much again. Costs one call, or two. The usage returned is that of both.
 
     Raises:
         StructuredOutputError: the second answer does not validate either.
@@ -135,6 +148,8 @@ async def ask_validated(request: ChatRequest, ask: Ask) -> ChatResponse:
     except StructuredOutputError as error:
         if response.finish_reason == "length":
             again = replace(request, max_tokens=2 * request.max_tokens)
+        elif _breaks_off(response.text):
+            again = replace(request, seed=request.seed + 1)
         else:
             turns = (
                 *request.messages,

@@ -107,7 +107,8 @@ class Index:
                 f"This index holds no vectors of {kind!r}; it has {self.manifest['vector_kinds']}."
             )
         if kind not in self._vectors:
-            self._vectors[kind] = read_vector_index(self.folder, kind)
+            ids = self.table(kind)["id"].to_pylist()
+            self._vectors[kind] = read_vector_index(self.folder, kind, ids, str(self.embedding_model))
         return self._vectors[kind]
 
     def lexical(self, kind: str = "text_units") -> LexicalIndex:
@@ -115,5 +116,6 @@ class Index:
         if kind != "text_units":
             raise StoreError(f"There is no BM25 index of {kind!r}, only of 'text_units'.")
         if kind not in self._lexical:
-            self._lexical[kind] = read_lexical_index(self.folder, kind)
+            ids = self.table(kind)["id"].to_pylist()
+            self._lexical[kind] = read_lexical_index(self.folder, kind, ids)
         return self._lexical[kind]

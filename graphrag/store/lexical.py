@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_ARRAYS = {"data": pa.float32(), "indices": pa.int32(), "indptr": pa.int32()}  # of bm25s, compressed columns
 _WORD = re.compile(r"[^\W_]+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
@@ -62,15 +63,20 @@ class LexicalIndex:
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
-def write_lexical_index(folder: Path, kind: str, ids: Sequence[str], texts: Sequence[str]) -> None:
-    """Write a BM25 index of ``texts`` (one per id) into ``folder``/``kind``.bm25."""
-    path = folder / f"{kind}.bm25"
-    path.mkdir()
-    built = build_lexical_index(ids, texts)
-    (path / "ids.json").write_text(json.dumps(list(ids)), encoding="utf-8")
-    (path / "terms.json").write_text(json.dumps(built._vocabulary, ensure_ascii=False), encoding="utf-8")
-    if built._bm25 is not None:
-        built._bm25.save(str(path / "model"))
+def write_lexical_index(folder: Path, kind: str, texts: Sequence[str]) -> None:
+    """Write a BM25 index of ``texts`` to ``folder``/``kind``.bm25: an Arrow file of one row.
+
+    bm25s would save it as seven files, some of them the same words again.
+    """
+    built = build_lexical_index([str(place) for place in range(len(texts))], texts)
+    scores = built._bm25.scores if built._bm25 is not None else {}
+    columns = {"terms": pa.array([list(built._vocabulary)], pa.large_list(pa.string()))}
+    for name, type_ in _ARRAYS.items():
+        values = pa.array(np.asarray(scores.get(name, ())).astype(type_.to_pandas_dtype()), type_)
+        columns[name] = pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values)
+    table = pa.table(columns)
+    with pa.OSFile(str(folder / f"{kind}.bm25"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
 
 
 def build_lexical_index(ids: Sequence[str], texts: Sequence[str]) -> LexicalIndex:
@@ -86,12 +92,16 @@ def build_lexical_index(ids: Sequence[str], texts: Sequence[str]) -> LexicalInde
     return LexicalIndex(tuple(ids), vocabulary, model)
 
 
-def read_lexical_index(folder: Path, kind: str) -> LexicalIndex:
-    """Open what :func:`write_lexical_index` wrote; the scores are memory-mapped."""
+def read_lexical_index(folder: Path, kind: str, ids: Sequence[str]) -> LexicalIndex:
+    """Open what :func:`write_lexical_index` wrote, for the rows ``ids``; the scores are memory-mapped."""
     import bm25s
 
-    path = folder / f"{kind}.bm25"
-    ids = tuple(json.loads((path / "ids.json").read_text(encoding="utf-8")))
-    vocabulary = json.loads((path / "terms.json").read_text(encoding="utf-8"))
-    model = bm25s.BM25.load(str(path / "model"), mmap=True) if vocabulary else None
-    return LexicalIndex(ids if vocabulary else (), vocabulary, model)
+    row = pa.ipc.open_file(pa.memory_map(str(folder / f"{kind}.bm25"))).read_all()
+    vocabulary = {term: place for place, term in enumerate(row["terms"][0].values.to_pylist())}
+    if not vocabulary:
+        return LexicalIndex((), {}, None)
+    model = bm25s.BM25()
+    model.scores = {name: row[name][0].values.to_numpy() for name in _ARRAYS}
+    model.scores["num_docs"] = len(ids)
+    model.nonoccurrence_array = None  # only variants of BM25 that are not used here have one
+    return LexicalIndex(tuple(ids), vocabulary, model)

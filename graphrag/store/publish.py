@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from graphrag.store.store import Store
 
 MANIFEST = "index.json"
-FORMAT = 1
+FORMAT = 2
 SEARCHED = 2  # raised when what rows are searched by changes: the same content is then published anew
 ReportText = Callable[[dict[str, Any], dict[str, tuple[str, int]]], str]
 # The words that citations use for the rows of a table.
@@ -162,11 +162,9 @@ def _write(
         counts[table.name] = rows.num_rows
         pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
         if vectors is not None and embedding_model is not None and table.name in vector_kinds:
-            ids = rows["id"].to_pylist()
-            write_vector_index(folder, table.name, ids, vectors(table.name, rows), embedding_model)
+            write_vector_index(folder, table.name, vectors(table.name, rows))
         if table.name == "text_units":
-            texts = passage_texts(rows, tables["documents"])
-            write_lexical_index(folder, "text_units", rows["id"].to_pylist(), texts)
+            write_lexical_index(folder, "text_units", passage_texts(rows, tables["documents"]))
     return {
         "format": FORMAT,
         "generation": generation,

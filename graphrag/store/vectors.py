@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,31 +61,25 @@ class VectorIndex:
         return np.asarray(found, dtype=np.float32).reshape(len(found), self.dimension)
 
 
-def write_vector_index(
-    folder: Path, kind: str, ids: Sequence[str], vectors: npt.NDArray[np.float32], model: str
-) -> None:
-    """Write ``kind``.faiss and its ids into ``folder``. ``vectors`` has shape (len(ids), dimension)."""
+def write_vector_index(folder: Path, kind: str, vectors: npt.NDArray[np.float32]) -> None:
+    """Write ``kind``.faiss into ``folder``. ``vectors`` has shape (rows, dimension)."""
     import faiss
 
     dimension = int(vectors.shape[1]) if vectors.ndim == 2 else 0
     index: Any = (
         faiss.IndexFlatIP(dimension)
-        if len(ids) <= _EXACT_UP_TO
+        if len(vectors) <= _EXACT_UP_TO
         else faiss.IndexHNSWFlat(dimension, 32, faiss.METRIC_INNER_PRODUCT)
     )
-    if len(ids):
+    if len(vectors):
         index.add(np.ascontiguousarray(vectors, dtype=np.float32))
     faiss.write_index(index, str(folder / f"{kind}.faiss"))
-    meta = {"model": model, "dimension": dimension, "ids": list(ids)}
-    (folder / f"{kind}.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
-def read_vector_index(folder: Path, kind: str) -> VectorIndex:
-    """Open what :func:`write_vector_index` wrote."""
+def read_vector_index(folder: Path, kind: str, ids: Sequence[str], model: str) -> VectorIndex:
+    """Open what :func:`write_vector_index` wrote for the rows ``ids`` with the vectors of ``model``."""
     import faiss
 
-    meta = json.loads((folder / f"{kind}.json").read_text(encoding="utf-8"))
     faiss.omp_set_num_threads(max(1, min(4, os.cpu_count() or 1)))
-    return VectorIndex(
-        tuple(meta["ids"]), meta["model"], meta["dimension"], faiss.read_index(str(folder / f"{kind}.faiss"))
-    )
+    found = faiss.read_index(str(folder / f"{kind}.faiss"))
+    return VectorIndex(tuple(ids), model, found.d, found)
