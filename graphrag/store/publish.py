@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from graphrag.errors import StoreError
 from graphrag.hashing import canonical_json, fingerprint
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 MANIFEST = "index.json"
 FORMAT = 2
 SEARCHED = 2  # raised when what rows are searched by changes: the same content is then published anew
+_CITED = """
+SELECT DISTINCT unnest(finding.citations) AS id
+FROM (SELECT unnest(findings) AS finding FROM community_reports) ORDER BY id
+"""
 ReportText = Callable[[dict[str, Any], dict[str, tuple[str, int]]], str]
 # The words that citations use for the rows of a table.
 _SECTIONS = {
@@ -149,22 +154,27 @@ def _write(
     """Write tables and search indexes into ``folder``; return the manifest."""
     import pyarrow.parquet as pq
 
-    tables = {table.name: published_table(store, table) for table in PUBLISHED_TABLES}
-    numbers = {
-        row_id: (section, place)
-        for name, section in _SECTIONS.items()
-        for place, row_id in enumerate(tables[name]["id"].to_pylist())
-    }
-    tables["community_reports"] = _with_texts(tables["community_reports"], numbers, report_text)
+    # Table by table: together they would be the largest thing in memory of a whole run.
+    cited = store.sql(_CITED)["id"].combine_chunks()
+    numbers: dict[str, tuple[str, int]] = {}
+    titles = pa.table({})
     counts = {}
     for table in PUBLISHED_TABLES:
-        rows = tables[table.name]
+        rows = published_table(store, table)
+        if table.name in _SECTIONS and len(cited):
+            places = pc.index_in(cited, value_set=rows["id"].combine_chunks())
+            found = zip(cited.to_pylist(), places.to_pylist(), strict=True)
+            numbers |= {id_: (_SECTIONS[table.name], place) for id_, place in found if place is not None}
+        if table.name == "community_reports":
+            rows = _with_texts(rows, numbers, report_text)
+        if table.name == "documents":
+            titles = rows.select(["id", "title", "record_id"])
         counts[table.name] = rows.num_rows
         pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
         if vectors is not None and embedding_model is not None and table.name in vector_kinds:
             write_vector_index(folder, table.name, vectors(table.name, rows))
         if table.name == "text_units":
-            write_lexical_index(folder, "text_units", passage_texts(rows, tables["documents"]))
+            write_lexical_index(folder, "text_units", passage_texts(rows, titles))
     return {
         "format": FORMAT,
         "generation": generation,
