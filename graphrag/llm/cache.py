@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import weakref
+import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,16 +23,18 @@ from graphrag.tokens import approximate_tokens
 T = TypeVar("T")
 
 _BUSY_SECONDS = 30.0
+# Answers lie in the order they came and packed: keyed by hash they would be scattered over all pages.
+# Files of earlier releases keep theirs as text, and by key.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY,
     model TEXT NOT NULL,
     task TEXT NOT NULL,
-    text TEXT NOT NULL,
+    text BLOB NOT NULL,
     finish_reason TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL
-) WITHOUT ROWID
+)
 """
 _READ = "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers WHERE key = ?"
 
@@ -133,11 +136,12 @@ class StoredAnswers:
         row = self._db.execute(_READ, (request_key(request, model_id),)).fetchone()
         if row is None:
             return None
+        text = _unpacked(row[0])
         try:
-            parsed = None if request.output is None else parse_output(row[0], request.output)
+            parsed = None if request.output is None else parse_output(text, request.output)
         except StructuredOutputError:
             return None
-        return ChatResponse(row[0], parsed, Usage(cached_calls=1), row[1], cached=True)
+        return ChatResponse(text, parsed, Usage(cached_calls=1), row[1], cached=True)
 
     @lru_cache(maxsize=16)  # noqa: B019 - as short-lived as the estimate that it serves
     def mean_completion(self, task: str, model_id: str) -> float | None:
@@ -178,7 +182,7 @@ class _Connection:
         row = self._db.execute(_READ, (key,)).fetchone()
         if row is None:
             return None
-        return ChatResponse(text=row[0], finish_reason=row[1], usage=Usage(1, 0, row[2], row[3]))
+        return ChatResponse(text=_unpacked(row[0]), finish_reason=row[1], usage=Usage(1, 0, row[2], row[3]))
 
     def write(self, key: str, model_id: str, task: str, response: ChatResponse) -> None:
         usage = response.usage
@@ -188,7 +192,7 @@ class _Connection:
                 key,
                 model_id,
                 task,
-                response.text,
+                zlib.compress(response.text.encode(), 1),
                 response.finish_reason,
                 usage.prompt_tokens,
                 usage.completion_tokens,
@@ -200,6 +204,10 @@ class _Connection:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _unpacked(text: bytes | str) -> str:
+    return text if isinstance(text, str) else zlib.decompress(text).decode()
 
 
 class _AnswerFile:

@@ -165,3 +165,21 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_text("not a database, but a text that is long enough to be looked at" * 10)
     with pytest.raises(StoreError, match=r"cache\.sqlite"):
         use(path, FakeChatModel(["a"]), lambda m: m.complete(ask()))
+
+
+def test_a_file_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "cache.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute(
+            "CREATE TABLE answers (key TEXT PRIMARY KEY, model TEXT, task TEXT, text TEXT, finish_reason TEXT, "
+            "prompt_tokens INTEGER, completion_tokens INTEGER) WITHOUT ROWID"
+        )
+        key = request_key(ask(), FakeChatModel([]).model_id)
+        db.execute("INSERT INTO answers VALUES (?, 'm', 't', 'paid long ago', 'stop', 1, 1)", (key,))
+    db.close()
+    backend = FakeChatModel(["new"])
+    assert use(path, backend, lambda m: m.complete(ask())).text == "paid long ago"
+    assert use(path, backend, lambda m: m.complete(ask("other"))).text == "new"
+    assert use(path, backend, lambda m: m.complete(ask("other"))).cached
