@@ -34,8 +34,11 @@ def terms(text: str) -> list[str]:
     Pairs stand in for a morphological analyser: Korean particles and compounds would otherwise
     hide a word from the question that names it.
     """
-    found = []
-    for word in _WORD.findall(text.lower()):
+    words = _WORD.findall(text.lower())
+    if not _CJK.search(text):
+        return words
+    found: list[str] = []
+    for word in words:
         if _CJK.search(word) and len(word) > 1:
             found += [word[i : i + 2] for i in range(len(word) - 1)]
         else:
