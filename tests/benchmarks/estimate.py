@@ -15,8 +15,6 @@ import argparse
 import gzip
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import Any
 from graphrag import GraphRAG
 from graphrag.text.chunking import chunk_text
 from graphrag.tokens import approximate_tokens
-from tests.benchmarks.endpoint import free_port, stats
+from tests.benchmarks.engine import Endpoint, endpoint
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
 
@@ -50,7 +48,7 @@ def half(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: data[: data.rfind(b" ", 0, len(data) // 2)]}
 
 
-def measure(root: Path, files: dict[str, bytes], port: int) -> dict[str, Any]:
+def measure(root: Path, files: dict[str, bytes], mock: Endpoint) -> dict[str, Any]:
     """Estimate, run, and return both by family of prompts."""
     for old in (root / "input").glob("*"):
         old.unlink()
@@ -60,9 +58,9 @@ def measure(root: Path, files: dict[str, bytes], port: int) -> dict[str, Any]:
         begun = time.process_time()
         found = rag.estimate()
         seconds = time.process_time() - begun
-        stats(port, reset=True)
+        mock.stats(reset=True)
         report = rag.index()
-    counted = stats(port)
+    counted = mock.stats()
     texts = sum(
         approximate_tokens(data.decode()[chunk.start_char : chunk.end_char])
         for data in files.values()
@@ -111,35 +109,20 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    port = free_port()
-    script = arguments.shared / "bench" / "mock_openai.py"
-    server = subprocess.Popen(
-        [sys.executable, str(script), "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert server.stdout is not None
-    server.stdout.readline()  # it says when it is ready
     results: dict[str, Any] = {}
-    try:
+    with endpoint(arguments.shared) as mock:
         for name, files in corpora(arguments.shared).items():
-            folder = Path(tempfile.mkdtemp())
-            try:
+            with tempfile.TemporaryDirectory() as made:
+                folder = Path(made)
                 GraphRAG.init(folder)
-                address = {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": "x", "model": "mock"}
-                settings = {
-                    "llm": {"provider": "openai", **address},
-                    "embedding": {"provider": "openai", **address},
-                }
+                address = {"provider": "openai", "base_url": mock.address, "api_key": "x", "model": "mock"}
+                settings = {"llm": address, "embedding": address}
                 (folder / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")
-                results[f"{name}: the first half"] = measure(folder, half(files), port)
-                results[f"{name}: all, after half"] = measure(folder, files, port)
+                results[f"{name}: the first half"] = measure(folder, half(files), mock)
+                results[f"{name}: all, after half"] = measure(folder, files, mock)
                 shutil.rmtree(folder / ".graphrag")
                 (folder / "output").unlink()
-                results[f"{name}: all, first run"] = measure(folder, files, port)
-            finally:
-                shutil.rmtree(folder)
-    finally:
-        server.terminate()
-        server.wait()
+                results[f"{name}: all, first run"] = measure(folder, files, mock)
     print(json.dumps(results, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
