@@ -88,6 +88,8 @@ class GraphRAG:
         extraction: Path | str | None = None,
         retry_failed: bool = False,
         budget: str | None = None,
+        executor: str | None = None,
+        workers: int | None = None,
         progress: Progress | None = None,
     ) -> RunReport:
         """Bring the index up to date with the input folder and the settings.
@@ -95,7 +97,8 @@ class GraphRAG:
         Only what depends on a change is recomputed. ``method`` names a pipeline (``standard``,
         ``fast``, …); ``extraction`` a recorded extraction to use instead of the input folder.
         ``budget`` (``"200k"`` tokens, ``"2.50usd"``) ends the run before it costs more: the report
-        is ``stopped``, what is paid for is kept, and the next run goes on.
+        is ``stopped``, what is paid for is kept, and the next run goes on. ``executor`` (``asyncio``
+        or ``daft`` with ``workers``) says where extraction by the LLM runs; it changes no result.
 
         Raises:
             ConfigError, StoreLockedError, LLMError: see their texts; what was done so far is kept.
@@ -106,6 +109,8 @@ class GraphRAG:
                 extraction=extraction,
                 retry_failed=retry_failed,
                 budget=budget,
+                executor=executor,
+                workers=workers,
                 progress=progress,
             )
         )
@@ -117,13 +122,15 @@ class GraphRAG:
         extraction: Path | str | None = None,
         retry_failed: bool = False,
         budget: str | None = None,
+        executor: str | None = None,
+        workers: int | None = None,
         progress: Progress | None = None,
         stopping: asyncio.Event | None = None,
     ) -> RunReport:
         """Do what :meth:`index` does; setting ``stopping`` ends the run at the next safe point."""
         from graphrag.indexing.runner import run_pipeline
 
-        settings, stages = self._configured(method, extraction, budget)
+        settings, stages = self._configured(method, extraction, budget, executor=executor, workers=workers)
         context, models = self._context(settings, progress)
         try:
             context.retry_failed = retry_failed
@@ -294,7 +301,11 @@ class GraphRAG:
 
     # ------------------------------------------------------------------------------------------
     def _configured(
-        self, method: str | None, extraction: Path | str | None, budget: str | None = None
+        self,
+        method: str | None,
+        extraction: Path | str | None,
+        budget: str | None = None,
+        **execution: str | int | None,
     ) -> tuple[Settings, tuple[str, ...]]:
         arguments = dict(self._arguments)
         if extraction is not None:
@@ -305,6 +316,9 @@ class GraphRAG:
             arguments["pipeline"] = method
         if budget is not None:
             arguments["llm"] = {**arguments.get("llm", {}), "budget": budget}
+        chosen = {name: value for name, value in execution.items() if value is not None}
+        if chosen:
+            arguments["execution"] = {**arguments.get("execution", {}), **chosen}
         return load_settings(self.layout.root, arguments=arguments)
 
     def _context(self, settings: Settings, progress: Progress | None) -> tuple[Any, Any]:

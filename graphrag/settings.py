@@ -315,6 +315,19 @@ class QuerySettings(_Section):
     explore_tokens: int = Field(12_000, ge=256, description="Tokens of `explore` after which it stops.")
 
 
+class ExecutionSettings(_Section):
+    """Where row-by-row stages run. Changes no result, so nothing is done again for it."""
+
+    executor: Literal["asyncio", "daft"] = Field(
+        "asyncio",
+        description="`asyncio`: in this process. `daft`: extraction by the LLM runs in workers, on this "
+        "machine or on a Ray cluster (docs/scale.md).",
+    )
+    workers: int = Field(
+        2, ge=1, description="Workers of `daft`; they share `llm.concurrency` and the limits."
+    )
+
+
 class Settings(_Section):
     """All settings of a project."""
 
@@ -332,6 +345,7 @@ class Settings(_Section):
     reports: ReportSettings = Field(default_factory=ReportSettings)
     retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
     query: QuerySettings = Field(default_factory=QuerySettings)
+    execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
 
     def resolved(self, method: str) -> str:
         """Return what ``auto`` means for a ``method`` of descriptions, reports or query."""

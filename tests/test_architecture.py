@@ -31,7 +31,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # compares by the measures of evaluation, and evaluation reads the examples of tuning.
 TOGETHER = {"tune", "evaluate"}
 HEAVY = {
-    "bm25s", "docx", "duckdb", "faiss", "gguf", "igraph", "jinja2", "leidenalg", "llguidance", "networkx",
+    "bm25s", "daft", "docx", "duckdb", "faiss", "gguf", "igraph", "jinja2", "leidenalg", "llguidance", "networkx",
     "openai", "peft", "pypdf", "rich", "safetensors", "sentence_transformers", "spacy", "tiktoken",
     "tokenizers", "torch", "trafilatura", "transformers",
 }  # fmt: skip

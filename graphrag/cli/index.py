@@ -52,6 +52,11 @@ def index(
         str | None,
         typer.Option(help="Stop before the run costs more: tokens (200000, 200k) or money (2.50usd)."),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(help="Where the LLM extracts: asyncio (this process) or daft (workers)."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of daft.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's report as JSON.")] = False,
 ) -> None:
     """Index the input folder; only what depends on a change is done again."""
@@ -62,7 +67,13 @@ def index(
         _show_estimate(rag, method, extraction, retry_failed=retry_failed, as_json=as_json)
         return
     report = run_with_progress(
-        rag, method=method, extraction=extraction, retry_failed=retry_failed, budget=budget
+        rag,
+        method=method,
+        extraction=extraction,
+        retry_failed=retry_failed,
+        budget=budget,
+        executor=executor,
+        workers=workers,
     )
     if as_json:
         import json
@@ -85,6 +96,8 @@ def run_with_progress(
     extraction: Path | None = None,
     retry_failed: bool = False,
     budget: str | None = None,
+    executor: str | None = None,
+    workers: int | None = None,
 ) -> RunReport:
     """Index with bars; the first Ctrl-C finishes what is in flight, the second one leaves at once."""
 
@@ -104,6 +117,8 @@ def run_with_progress(
                 extraction=extraction,
                 retry_failed=retry_failed,
                 budget=budget,
+                executor=executor,
+                workers=workers,
                 progress=progress,
                 stopping=stopping,
             )

@@ -8,7 +8,17 @@ fingerprint, are dropped together with what the stage had written for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -222,18 +232,16 @@ async def run_rows(
     context: StageContext,
     stage: str,
     row_fingerprint: str,
-    rows: Iterable[dict[str, Any]],
-    do: Callable[[dict[str, Any]], Awaitable[RowOutcome]],
-    *,
-    concurrency: int,
+    outcomes: AsyncGenerator[RowOutcome],
 ) -> None:
-    """Do ``rows`` concurrently and commit outcomes in batches; what was answered is never lost."""
+    """Commit ``outcomes`` (of an executor) in batches as they come; what was answered is never lost."""
     batch: list[RowOutcome] = []
     try:
-        async for outcome in work(context, rows, do, concurrency=concurrency):
-            batch.append(outcome)
-            if len(batch) >= _COMMIT_ROWS:
-                commit(context, stage, row_fingerprint, batch)
-                batch = []
+        async with aclosing(outcomes):
+            async for outcome in outcomes:
+                batch.append(outcome)
+                if len(batch) >= _COMMIT_ROWS:
+                    commit(context, stage, row_fingerprint, batch)
+                    batch = []
     finally:
         commit(context, stage, row_fingerprint, batch)

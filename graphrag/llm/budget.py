@@ -108,8 +108,7 @@ class Budget:
         with self._lock:
             if self.spent + self._reserved + amount > self.limit.amount:
                 raise BudgetExceededError(
-                    f"The budget of {self.limit} is used up: {show(self.spent, self.limit.unit)} were spent, "
-                    f"and the next call could cost {show(amount, self.limit.unit)}."
+                    self.used_up(f"the next call could cost {show(amount, self.limit.unit)}")
                 )
             self._reserved += amount
             self._in_flight += 1
@@ -136,6 +135,21 @@ class Budget:
             actual = amount
         finally:
             self.settle(amount, actual)
+
+    def charge(self, amount: float) -> None:
+        """Count what was spent elsewhere, out of a :meth:`part`."""
+        with self._lock:
+            self.spent += amount
+
+    def part(self, parts: int) -> str:
+        """Return one of ``parts`` equal parts of what is left, as :func:`parse_limit` reads it."""
+        left = max(0.0, self.limit.amount - self.spent - self._reserved) / parts
+        return f"{int(left)} tokens" if self.limit.unit == "tokens" else f"${left:.9f}"
+
+    def used_up(self, why: str) -> str:
+        """Say that the budget is used up, what was spent, and ``why`` the next call did not begin."""
+        spent = show(self.spent, self.limit.unit)
+        return f"The budget of {self.limit} is used up: {spent} were spent, and {why}."
 
     def wake(self) -> None:
         """Let those who wait look again; call it in the event loop, after :meth:`settle`."""

@@ -73,6 +73,8 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "reports.max_findings": (3, {"report_communities"}),
     "reports.min_llm_size": (9, {"report_communities"}),
     "reports.min_llm_tokens": (9, {"report_communities"}),
+    "execution.executor": ("daft", NOBODY),
+    "execution.workers": (3, NOBODY),
 }
 # Who answers, how fast, and at what price changes no result; questions read no stage.
 UNREAD = ("query.", "llm.", "embedding.", "retrieval.", "extraction.spacy_model", "extraction.min_pmi")

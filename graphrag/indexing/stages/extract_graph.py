@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,8 +13,12 @@ from graphrag.extract import graph
 from graphrag.extract.facts import Extraction
 from graphrag.extract.mentions import mention_rows
 from graphrag.hashing import fingerprint
+from graphrag.indexing.executors import Job, make_executor
+from graphrag.indexing.executors.base import Do
 from graphrag.indexing.rows import RowOutcome, commit, pending, run_rows
 from graphrag.indexing.stage import Stage, StageContext
+from graphrag.llm.base import ChatModel
+from graphrag.llm.prompts import prompt_hash
 from graphrag.settings import ExtractionSettings, Settings
 
 if TYPE_CHECKING:
@@ -68,8 +73,17 @@ async def _run_llm(context: StageContext) -> None:
     context.progress.total(units.num_rows, "text units")
     if not units.num_rows:
         return
+    root = context.layout.root
+    prompts = {name: prompt_hash(name, root) for name in _prompts_read(settings)}
+    job = Job(f"{__name__}:row_extractor", {"entity_types": list(types)}, prompts)
+    outcomes = make_executor(settings.execution).outcomes(context, job, units)
+    await run_rows(context, STAGE.name, row_fingerprint, outcomes)
+
+
+def row_extractor(model: ChatModel, settings: Settings, root: Path, entity_types: Sequence[str]) -> Do:
+    """Return the function that extracts from one text unit with ``model``."""
     extractor = graph.LlmExtractor(
-        context.models.chat(), settings.extraction, wire_format(settings), types, context.layout.root
+        model, settings.extraction, wire_format(settings), tuple(entity_types), root
     )
 
     async def extract(row: dict[str, Any]) -> RowOutcome:
@@ -80,9 +94,7 @@ async def _run_llm(context: StageContext) -> None:
                 raise  # a wrong key or address fails every row alike: stop, and say so
             return RowOutcome(row["id"], "failed", reason=f"{type(error).__name__}: {error}")
 
-    await run_rows(
-        context, STAGE.name, row_fingerprint, units.to_pylist(), extract, concurrency=settings.llm.concurrency
-    )
+    return extract
 
 
 def _outcome(row: dict[str, Any], found: Extraction) -> RowOutcome:
