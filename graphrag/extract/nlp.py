@@ -33,6 +33,7 @@ from graphrag.settings import ExtractionSettings
 from graphrag.text.sentences import sentence_spans
 
 RULES_VERSION = "2"
+RULES_ONLY = "rules"  # as settings.spacy_model: no trained pipeline, whatever is installed
 _SPACY_TYPES = {
     "PERSON": "person", "PER": "person", "PS": "person", "NORP": "concept", "ORG": "organization",
     "OG": "organization",
@@ -76,6 +77,8 @@ class NlpExtractor:
         self._settings = settings
         self._pipeline: Any = None
         model = settings.spacy_model or find_spacy_model()
+        if model == RULES_ONLY:
+            model = None
         self.extractor_id = f"nlp:rules:{RULES_VERSION}"
         if model is not None:
             try:

@@ -6,14 +6,14 @@ from types import ModuleType
 
 import typer
 
-from graphrag.cli.evaluate import paths, retrieval
+from graphrag.cli.evaluate import extraction, paths, retrieval
 
 group = typer.Typer(
     name="evaluate",
     help="Measure retrieval, answers, extraction and paths against gold data.",
     no_args_is_help=True,
 )
-COMMANDS: tuple[ModuleType, ...] = (paths, retrieval)
+COMMANDS: tuple[ModuleType, ...] = (extraction, paths, retrieval)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,90 @@
+"""Extraction by a small tuned model in the compact format, window by window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from graphrag.extract.compact import (
+    ExtractionSchema,
+    compact_grammar,
+    one_line,
+    parse_compact,
+    windows,
+)
+from graphrag.extract.facts import Extraction
+from graphrag.extract.grounding import ground
+from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message
+from graphrag.text.sentences import sentence_spans
+
+_TOKENS_PER_CHARACTER = 0.6  # of the text, allowed to an answer about it; a full one has about half
+_LEAST_TOKENS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class CompactExtractor:
+    """Asks ``model`` for the facts of each window of a text under one schema.
+
+    ``demonstrations`` are (text, answer) turns shown before, for a model that was not tuned. The turns before
+    a window are the same for all windows, so a local model reads them once.
+    """
+
+    model: ChatModel
+    schema: ExtractionSchema
+    demonstrations: Sequence[tuple[str, str]] = ()
+    max_tokens: int = 2000
+
+    async def extract(self, text: str) -> Extraction:
+        """Return what ``text`` states: one call for every window (about 90 words), answered together.
+
+        Descriptions are the sentences that name an entity first or that hold both ends of a relation. An
+        answer that is cut keeps its complete lines.
+
+        Raises:
+            LLMError: the model did not answer.
+        """
+        return self.read(text, await self.ask(text))
+
+    async def ask(self, text: str) -> list[ChatResponse]:
+        """Return the model's answers about the windows of ``text``, in order."""
+        parts = [one_line(text[start:end]) for start, end in windows(text)]
+        return list(await asyncio.gather(*(self.model.complete(self._request(part)) for part in parts)))
+
+    def read(self, text: str, answers: Sequence[ChatResponse]) -> Extraction:
+        """Put the answers about ``text`` together, find their places and quote what they rest on."""
+        found = [parse_compact(answer.text) for answer in answers]
+        together = Extraction(
+            tuple(entity for one in found for entity in one.entities),
+            tuple(relation for one in found for relation in one.relations),
+        )
+        return _quoted(text, ground(text, together))
+
+    def _request(self, part: str) -> ChatRequest:
+        messages = [Message("system", self.schema.prompt)]
+        for shown, answer in self.demonstrations:
+            messages += [Message("user", shown), Message("assistant", answer)]
+        room = max(_LEAST_TOKENS, int(len(part) * _TOKENS_PER_CHARACTER))
+        return ChatRequest(
+            messages=(*messages, Message("user", part)),
+            task="extract_graph",
+            grammar=compact_grammar(part, self.schema),
+            max_tokens=min(self.max_tokens, room),
+        )
+
+
+def _quoted(text: str, found: Extraction) -> Extraction:
+    """Give every fact the sentence of ``text`` that it stands in as its description."""
+    spans = sentence_spans(text)
+
+    def sentence(start: int | None) -> str:
+        return next((text[a:b] for a, b in spans if start is not None and a <= start < b), "")
+
+    return replace(
+        found,
+        entities=tuple(replace(one, description=sentence(one.start)) for one in found.entities),
+        relations=tuple(
+            replace(one, description="" if one.start is None else text[one.start : one.end])
+            for one in found.relations
+        ),
+    )

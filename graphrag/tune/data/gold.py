@@ -1,0 +1,86 @@
+"""Records from gold corpora, under schemas that vary so that the model learns to read the schema.
+
+A document is cut into runs of one to four sentences, another way in every copy. The schema of a
+record lists all types or a part of them, in any order and under one of several names; it lists a few
+relations (those that are there among others that are not), or names a vocabulary, or says "any".
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from graphrag.extract.compact import ExtractionSchema
+from graphrag.extract.gold import GoldCorpus, GoldText
+from graphrag.extract.gold.passages import Passage, gold_passage
+from graphrag.text.sentences import sentence_spans
+from graphrag.tune.data.record import TuningRecord, make_record
+
+_OTHER_NAMES = {
+    "location": ("location", "place"), "time": ("time", "date"), "number": ("number", "quantity"),
+    "other": ("other", "concept"), "organization": ("organization", "organisation"),
+}  # fmt: skip
+_MOST_LISTED = 10
+_MOST_SENTENCES = 4
+
+
+def gold_records(corpus: GoldCorpus, *, seed: int, copies: int = 1, vary: bool = True) -> list[TuningRecord]:
+    """Return ``copies`` records of every passage of ``corpus``; the same seed gives the same records.
+
+    With ``vary`` off every record has the corpus's own schema and every text is one passage.
+    """
+    records = []
+    for text in corpus.texts:
+        for copy in range(copies):
+            chance = random.Random(f"{seed}/{copy}/{text.id}")  # noqa: S311 - a split, not a secret
+            for passage in _passages(text, chance) if vary else [gold_passage(text, 0, len(text.text))]:
+                # A corpus without types lists only what its triples name: no triple, nothing to learn.
+                if not (passage.entities if corpus.schema.entity_types is not None else passage.relations):
+                    continue
+                asked = _varied(passage, corpus.schema, chance) if vary else (passage, corpus.schema)
+                records.append(make_record(*asked, source=corpus.source, licence=corpus.licence))
+    return records
+
+
+def _passages(text: GoldText, chance: random.Random) -> Iterator[Passage]:
+    spans = sentence_spans(text.text)
+    at = 0
+    while at < len(spans):
+        take = chance.randint(1, _MOST_SENTENCES)
+        part = spans[at : at + take]
+        at += take
+        yield gold_passage(text, part[0][0], part[-1][1])
+
+
+def _varied(
+    passage: Passage, schema: ExtractionSchema, chance: random.Random
+) -> tuple[Passage, ExtractionSchema]:
+    types = schema.entity_types
+    if types:
+        renamed = {type_: chance.choice(_OTHER_NAMES.get(type_, (type_,))) for type_ in types}
+        passage = replace(
+            passage,
+            entities=tuple((name, renamed.get(type_ or "", type_)) for name, type_ in passage.entities),
+        )
+        draw = chance.random()
+        listed = [renamed[type_] for type_ in types]
+        if draw < 0.3:
+            listed = chance.sample(listed, chance.randint(min(2, len(listed)), len(listed)))
+        elif draw > 0.9:
+            listed = []
+        types = tuple(chance.sample(listed, len(listed)))
+    draw = chance.random()
+    if len(schema.predicates) <= _MOST_LISTED:
+        return passage, ExtractionSchema(
+            types, tuple(chance.sample(schema.predicates, len(schema.predicates)))
+        )
+    if draw < 0.5 and schema.vocabulary:
+        return passage, ExtractionSchema(types, schema.predicates, schema.vocabulary)
+    if draw < 0.6:
+        return passage, ExtractionSchema(types)
+    there = sorted({predicate for _, predicate, _ in passage.relations})
+    there = chance.sample(there, min(len(there), _MOST_LISTED - 2))
+    absent = sorted(set(schema.predicates) - {predicate for _, predicate, _ in passage.relations})
+    wanted = there + chance.sample(absent, min(len(absent), chance.randint(2, _MOST_LISTED - len(there))))
+    return passage, ExtractionSchema(types, tuple(chance.sample(wanted, len(wanted))))
