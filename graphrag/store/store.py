@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STORE_FILE = "graphrag.duckdb"
 _TABLES = {table.name: table for table in WORKING_TABLES}
-_LOG_SHARE = 8
+_LOG_SHARE = 2
 _LONGEST_LOG = "256MB"  # DuckDB's own 16 MB rewrites growing tables again and again during one run
 
 
@@ -160,7 +160,7 @@ class Store:
             self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE {condition}', parameters)
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file once it has grown to an eighth of it.
+        """Fold the write-ahead log into the file once it has grown to half of it.
 
         A checkpoint writes every table anew that has changed at all, so after a small update it would
         write the whole store for the sake of a few rows; the log keeps them just as well.
