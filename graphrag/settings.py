@@ -237,7 +237,8 @@ class RetrievalSettings(_Section):
 
     retriever: str = Field(
         "hybrid",
-        description="What `basic` and `local` find passages with: `bm25`, `dense`, `hybrid`, `rerank`.",
+        description="What `basic` and `local` find passages with: `bm25`, `dense`, `hybrid`, `rerank`, "
+        "`graph`.",
     )
     hybrid_of: tuple[str, ...] = Field(("bm25", "dense"), min_length=1, description="What `hybrid` fuses.")
     fusion: Literal["rrf", "convex"] = Field(

@@ -194,6 +194,10 @@ class GraphView:
                 by_word.setdefault(word, []).append(key)
         return by_word
 
+    def called(self, name: str) -> list[int]:
+        """Return the entities whose title or alias has exactly the words of ``name``."""
+        return self._names.get(" ".join(words_of(name)), [])
+
     def named_in(self, text: str) -> list[NameMatch]:
         """Find the entities whose title or alias stands in ``text``, longest names first.
 
@@ -208,7 +212,7 @@ class GraphView:
                 if all(covered[start : start + size]):
                     continue
                 keys: list[str] = []
-                for key in _spellings(words[start : start + size]):
+                for key in spellings(words[start : start + size]):
                     if key not in self._names or any(key in longer for longer in keys):
                         continue
                     keys.append(key)
@@ -267,7 +271,7 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
 
 
-def _spellings(words: list[str]) -> Iterator[str]:
+def spellings(words: list[str]) -> Iterator[str]:
     """Yield the names that these words can spell: as they are, or with a Korean particle cut off."""
     yield " ".join(words)
     *first, last = words

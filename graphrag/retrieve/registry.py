@@ -11,6 +11,7 @@ from graphrag.llm import make_likelihood_model
 from graphrag.retrieve.base import Retriever, Scorer
 from graphrag.retrieve.bm25 import BM25Retriever
 from graphrag.retrieve.dense import DenseRetriever, check_embedder
+from graphrag.retrieve.graph import GraphRetriever
 from graphrag.retrieve.hybrid import HybridRetriever
 from graphrag.retrieve.rerank import RerankRetriever
 from graphrag.retrieve.scorers import CrossEncoderScorer, QueryLikelihoodScorer, SentenceScorer
@@ -132,6 +133,20 @@ def _rerank(sources: RetrieverSources) -> Retriever:
     )
 
 
-BUILT_IN: Mapping[str, Maker] = {"bm25": _bm25, "dense": _dense, "hybrid": _hybrid, "rerank": _rerank}
+def _graph(sources: RetrieverSources) -> Retriever:
+    if sources.kind != "text_units":
+        raise ConfigError(
+            f"The retriever `graph` finds text units, not {sources.kind!r}.", hint="Use dense or hybrid."
+        )
+    return GraphRetriever(sources.index, _embedder(sources, "The retriever `graph`"))
+
+
+BUILT_IN: Mapping[str, Maker] = {
+    "bm25": _bm25,
+    "dense": _dense,
+    "hybrid": _hybrid,
+    "rerank": _rerank,
+    "graph": _graph,
+}
 for _name, _maker in BUILT_IN.items():
     register_retriever(_name, _maker)

@@ -23,7 +23,7 @@ def retrieval(
     root: Root = Path(),
     retrievers: Annotated[
         str, typer.Option(help="Names, separated by commas; bm25 and dense are measured in any case.")
-    ] = "bm25,dense,hybrid,rerank",
+    ] = "bm25,dense,hybrid,rerank,graph",
     split: Annotated[
         str, typer.Option(help="test (the half that tuning leaves alone), dev, or all questions.")
     ] = "test",

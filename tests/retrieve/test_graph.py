@@ -1,0 +1,153 @@
+"""The graph retriever over a small index made by the rules, with real vectors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphrag.api import GraphRAG
+from graphrag.embed.fake import FakeEmbedder
+from graphrag.errors import ConfigError, QueryError
+from graphrag.retrieve import Retriever, RetrieverSources, make_retriever
+from graphrag.retrieve.dense import DenseRetriever
+from graphrag.retrieve.graph import GraphRetriever
+from graphrag.retrieve.passage_graph import PassageGraph
+from graphrag.settings import RetrievalSettings
+from graphrag.store.index import Index
+
+PASSAGES = {
+    "The Silver Tide (1954 film)": "The Silver Tide is a 1954 drama film. It was directed by Ada Fenwick. "
+    "The film stars Piet Moravec and was shot in Lisbon.",
+    "Ada Fenwick": "Ada Fenwick was a painter who later turned to the cinema. She was born in Tromso.",
+    "Piet Moravec": "Piet Moravec was an actor. He was born in Brno and loved chess.",
+    "Lisbon": "Lisbon is the capital of Portugal. It lies on the Tagus.",
+    "The Copper Road": "The Copper Road is a 1961 western film directed by Nils Aberg. It was a failure.",
+    "Nils Aberg": "Nils Aberg was a writer and a sailor. He died in Malmo.",
+    "Film": "A film is a series of pictures shown so fast that they seem to move.",
+    "Director": "The director of a film is born of patience: where a director is born matters to nobody.",
+    "Tromso": "Tromso is a city in the north of Norway. It has a cathedral.",
+}
+QUESTION = "Where was the director of film The Silver Tide born?"
+
+
+@pytest.fixture(scope="module")
+def rag(tmp_path_factory: pytest.TempPathFactory) -> GraphRAG:
+    root = tmp_path_factory.mktemp("films")
+    rag = GraphRAG.init(root, settings={"pipeline": "fast"})
+    rows = (
+        json.dumps({"id": f"p{place}", "title": title, "text": text})
+        for place, (title, text) in enumerate(PASSAGES.items())
+    )
+    (root / "input" / "films.jsonl").write_text("\n".join(rows))
+    rag.index()
+    return rag
+
+
+@pytest.fixture(scope="module")
+def films(rag: GraphRAG) -> Index:
+    return rag.open_index()
+
+
+@pytest.fixture(scope="module")
+def graph(rag: GraphRAG) -> GraphRetriever:
+    made = rag.retriever("graph")
+    assert isinstance(made, GraphRetriever)
+    assert isinstance(made, Retriever)
+    return made
+
+
+def titles(index: Index, found: list[tuple[str, float]]) -> list[str]:
+    rows = index.rows("text_units", [row_id for row_id, _ in found])
+    return [row["title"] for row in index.rows("documents", [row["document_id"] for row in rows])]
+
+
+def test_the_second_hop_follows_the_fact_that_was_asked_for(films: Index, graph: GraphRetriever) -> None:
+    found = titles(films, graph.search(QUESTION, 3))
+    assert found[:2] == ["The Silver Tide (1954 film)", "Ada Fenwick"]
+    by_cosine = titles(films, DenseRetriever(films, graph.embedder).search(QUESTION, 3))
+    assert "Ada Fenwick" not in by_cosine  # nothing in her passage is near the question
+    both = titles(films, graph.search("Whose director is older, The Silver Tide or The Copper Road?", 4))
+    assert set(both) == {"The Silver Tide (1954 film)", "Ada Fenwick", "The Copper Road", "Nils Aberg"}
+
+
+def test_without_known_names_cosine_decides(films: Index, graph: GraphRetriever) -> None:
+    for question in ("who is patient and why", "", "quokka xylophone"):
+        assert graph.search(question, 5) == DenseRetriever(films, graph.embedder).search(question, 5)
+
+
+def test_the_ranking_is_the_same_every_time(films: Index, graph: GraphRetriever) -> None:
+    found = graph.search(QUESTION, 9)
+    again = GraphRetriever(Index(films.folder), graph.embedder)
+    assert again.search(QUESTION, 9) == graph.search(QUESTION, 9) == found
+    assert found == sorted(found, key=lambda pair: (-round(pair[1], 12), pair[0]))
+    assert len({row_id for row_id, _ in found}) == len(found) == len(PASSAGES)
+    assert graph.search(QUESTION, 2) == found[:2]
+    assert graph.search(QUESTION, 0) == []
+
+
+def test_equal_passages_are_ordered_by_id(tmp_path: Path) -> None:
+    rag = GraphRAG.init(tmp_path, settings={"pipeline": "fast"})
+    row = {"title": "Ada Fenwick", "text": PASSAGES["Ada Fenwick"]}
+    (tmp_path / "input" / "two.jsonl").write_text(
+        "\n".join(json.dumps(row | {"id": name}) for name in ("b", "a", "c"))
+    )
+    rag.index()
+    found = rag.retriever("graph").search("Where was Ada Fenwick born?", 3)
+    assert len(found) > 1
+    assert len({round(score, 12) for _, score in found}) == 1
+    assert [row_id for row_id, _ in found] == sorted(row_id for row_id, _ in found)
+
+
+def test_titles_in_a_question(films: Index) -> None:
+    graph = PassageGraph(films)
+
+    def named(text: str) -> set[str]:
+        return {graph.titles[unit] for unit in graph.titles_named_in(text)}
+
+    assert named(QUESTION) == {"The Silver Tide (1954 film)"}  # not "Film", not "Director"
+    assert named("the silver tide (1954 FILM)") == {"The Silver Tide (1954 film)"}
+    assert named("Is Film an art?") == {"Film"}
+    assert named("is lisbon in portugal?") == {"Lisbon"}
+    assert named("The Silver") == set()
+
+
+def test_the_walk_is_a_distribution_that_prefers_what_is_linked(films: Index) -> None:
+    graph = PassageGraph(films)
+    place = {title: unit for unit, title in enumerate(graph.titles)}
+    ranks = graph.walk({place["The Silver Tide (1954 film)"]: 1.0}, {}, 0.5)
+    assert ranks.shape == (len(PASSAGES),)
+    assert 0 < ranks.sum() < 1  # the rest lies on the entities
+    assert ranks[place["Ada Fenwick"]] > 0
+    assert ranks[place["Nils Aberg"]] < ranks[place["Ada Fenwick"]]
+    assert np.argmax(ranks) == place["The Silver Tide (1954 film)"]
+    assert (graph.rarity <= 1).all()
+
+
+def test_each_kind_of_evidence_can_be_switched_off(films: Index, graph: GraphRetriever) -> None:
+    bare = replace(graph.weights, named=0.0, linked=0.0, rank=0.0)
+    cosine = DenseRetriever(films, graph.embedder).search(QUESTION, 9)
+    off = GraphRetriever(films, graph.embedder, bare).search(QUESTION, 9)
+    assert [row_id for row_id, _ in off] == [row_id for row_id, _ in cosine]
+    assert [score for _, score in off] == pytest.approx([score for _, score in cosine])
+
+
+def test_what_it_cannot_do_is_refused(films: Index) -> None:
+    with pytest.raises(QueryError, match=r"fake-embedder-64"):
+        GraphRetriever(films, FakeEmbedder(64))
+    entities = RetrieverSources(films, RetrievalSettings(), FakeEmbedder(64), kind="entities")
+    with pytest.raises(ConfigError, match="finds text units, not 'entities'"):
+        make_retriever("graph", entities)
+    with pytest.raises(ConfigError, match="needs an embedder"):
+        make_retriever("graph", RetrieverSources(films, RetrievalSettings()))
+
+
+def test_books_without_telling_titles_are_searched_by_their_names(index: Index) -> None:
+    graph = GraphRetriever(index, FakeEmbedder(256))
+    found = graph.search("Who commanded the Halcyon until 1899?", 3)
+    first = index.row("text_units", found[0][0])
+    assert first is not None
+    assert first["text"].startswith("Captain Ines Moor commanded")
