@@ -48,10 +48,11 @@ class GraphRetriever:
 
     First hop: passages whose title the question names. Second hop: every passage about an entity
     that a first passage mentions, by how near the sentence that mentions it is to the question, and
-    the passage itself to the question. PageRank starts from all of these, the named entities by
-    their inverse document frequency, and the nearest passages. A question that names nothing known is answered by cosine
-    alone. Costs one embedding of the question and of the sentences of at most ``first`` passages;
-    no LLM call. Deterministic. After Gutiérrez et al., "From RAG to Memory" (HippoRAG 2), 2025.
+    the passage itself to the question. Where no fact leads on, as in a book whose passages have no
+    titles of their own, PageRank: it starts from the passages named, the named entities by
+    their inverse document frequency, and the nearest passages. A question that names nothing known is
+    answered by cosine alone. Costs one embedding of the question and of the sentences of at most
+    ``first`` passages; no LLM call. Deterministic. After Gutiérrez et al. 2025 (HippoRAG 2).
 
     Raises:
         QueryError: the index was made with another embedder.
@@ -89,8 +90,8 @@ class GraphRetriever:
         for unit, share in linked.items():
             if unit not in titled:
                 scores[unit] += weights.linked * share
-        if weights.rank:
-            ranks = self._ranks(titled, named, linked, cosines)
+        if weights.rank and not linked:
+            ranks = self._ranks(titled, named, cosines)
             top = float(ranks.max()) or 1.0
             for unit in np.argsort(-ranks, kind="stable")[:depth].tolist():
                 if unit not in scores:
@@ -143,15 +144,12 @@ class GraphRetriever:
         self,
         titled: Iterable[int],
         named: Mapping[int, float],
-        linked: Mapping[int, float],
         cosines: Mapping[int, float],
     ) -> npt.NDArray[np.float64]:
         """Return the PageRank of every text unit from all that the question was linked to."""
         low, high = min(cosines.values()), max(cosines.values())
         spread = (high - low) or 1.0
         units = dict.fromkeys(titled, 1.0)
-        for unit, share in linked.items():
-            units[unit] = max(units.get(unit, 0.0), self.weights.linked * share)
         total = sum(units.values()) + sum(named.values())
         near = {unit: (score - low) / spread for unit, score in cosines.items()}
         scale = self.weights.prior * total / (sum(near.values()) or 1.0)
