@@ -248,6 +248,9 @@ class RetrievalSettings(_Section):
         (), description="Weights of `hybrid`'s parts, in order; all 1 when empty."
     )
     rank_constant: int = Field(60, ge=0, description="Constant of reciprocal rank fusion.")
+    graph_walk: float = Field(
+        0.0, ge=0, description="Weight of PageRank in `graph`; names and facts alone decide at 0."
+    )
     rerank_of: tuple[str, ...] = Field(
         ("bm25", "dense"), min_length=1, description="What `rerank` takes its candidates from."
     )

@@ -24,16 +24,16 @@ class GraphWeights:
     """How much each kind of evidence counts beside the cosine; docs/experiments/retrieval.md tells why.
 
     ``named``: the title stands in the question. ``linked``: a fact of a first passage leads here.
-    ``rank``: PageRank, relative to the best. ``first``: passages that the second hop starts from.
+    ``walk``: PageRank, relative to the best. ``first``: passages that the second hop starts from.
     ``sharpness``: how much a nearer fact is preferred to a farther one. ``prior``: share of the
     walk that begins anew at passages near the question, ``damping`` the chance that it goes on,
     ``target``: weight of the cosine of the passage a fact leads to beside that of the fact, ``depth``:
     passages taken from the cosine and from the walk at least.
     """
 
-    named: float = 1.0
-    linked: float = 0.6
-    rank: float = 0.2
+    named: float = 0.3
+    linked: float = 0.3
+    walk: float = 0.0
     target: float = 1.0
     first: int = 4
     sharpness: float = 10.0
@@ -44,15 +44,15 @@ class GraphWeights:
 
 @dataclass(slots=True)
 class GraphRetriever:
-    """Ranks text units by cosine, named titles, facts that lead on, and personalised PageRank.
+    """Ranks text units by cosine, named titles, facts that lead on, and, if asked to, PageRank.
 
     First hop: passages whose title the question names. Second hop: every passage about an entity
     that a first passage mentions, by how near the sentence that mentions it is to the question, and
-    the passage itself to the question. Where no fact leads on, as in a book whose passages have no
-    titles of their own, PageRank: it starts from the passages named, the named entities by
-    their inverse document frequency, and the nearest passages. A question that names nothing known is
-    answered by cosine alone. Costs one embedding of the question and of the sentences of at most
-    ``first`` passages; no LLM call. Deterministic. After Gutiérrez et al. 2025 (HippoRAG 2).
+    the passage itself to the question. With a ``walk`` weight also PageRank: it starts from all of
+    these, the named entities by their inverse document frequency, and the nearest passages. A
+    question that names nothing known is answered by cosine alone. Costs one embedding of the question
+    and of the sentences of at most ``first`` passages; no LLM call. Deterministic. After Gutiérrez et
+    al. 2025 (HippoRAG 2).
 
     Raises:
         QueryError: the index was made with another embedder.
@@ -90,15 +90,15 @@ class GraphRetriever:
         for unit, share in linked.items():
             if unit not in titled:
                 scores[unit] += weights.linked * share
-        if weights.rank and not linked:
-            ranks = self._ranks(titled, named, cosines)
+        if weights.walk:
+            ranks = self._ranks(titled, named, linked, cosines)
             top = float(ranks.max()) or 1.0
             for unit in np.argsort(-ranks, kind="stable")[:depth].tolist():
                 if unit not in scores:
                     self._look_up([unit], question, cosines)
                     scores[unit] = cosines[unit]
             for unit in scores:
-                scores[unit] += weights.rank * float(ranks[unit]) / top
+                scores[unit] += weights.walk * float(ranks[unit]) / top
         ids = self.index.vectors("text_units").ids
         return ranked({ids[unit]: score for unit, score in scores.items()}, k)
 
@@ -144,12 +144,15 @@ class GraphRetriever:
         self,
         titled: Iterable[int],
         named: Mapping[int, float],
+        linked: Mapping[int, float],
         cosines: Mapping[int, float],
     ) -> npt.NDArray[np.float64]:
         """Return the PageRank of every text unit from all that the question was linked to."""
         low, high = min(cosines.values()), max(cosines.values())
         spread = (high - low) or 1.0
         units = dict.fromkeys(titled, 1.0)
+        for unit, share in linked.items():
+            units[unit] = max(units.get(unit, 0.0), self.weights.linked * share)
         total = sum(units.values()) + sum(named.values())
         near = {unit: (score - low) / spread for unit, score in cosines.items()}
         scale = self.weights.prior * total / (sum(near.values()) or 1.0)

@@ -11,7 +11,7 @@ from graphrag.llm import make_likelihood_model
 from graphrag.retrieve.base import Retriever, Scorer
 from graphrag.retrieve.bm25 import BM25Retriever
 from graphrag.retrieve.dense import DenseRetriever, check_embedder
-from graphrag.retrieve.graph import GraphRetriever
+from graphrag.retrieve.graph import GraphRetriever, GraphWeights
 from graphrag.retrieve.hybrid import HybridRetriever
 from graphrag.retrieve.rerank import RerankRetriever
 from graphrag.retrieve.scorers import CrossEncoderScorer, QueryLikelihoodScorer, SentenceScorer
@@ -138,7 +138,8 @@ def _graph(sources: RetrieverSources) -> Retriever:
         raise ConfigError(
             f"The retriever `graph` finds text units, not {sources.kind!r}.", hint="Use dense or hybrid."
         )
-    return GraphRetriever(sources.index, _embedder(sources, "The retriever `graph`"))
+    weights = GraphWeights(walk=sources.settings.graph_walk)
+    return GraphRetriever(sources.index, _embedder(sources, "The retriever `graph`"), weights)
 
 
 BUILT_IN: Mapping[str, Maker] = {

@@ -76,7 +76,10 @@ def test_the_second_hop_follows_the_fact_that_was_asked_for(films: Index, graph:
 
 def test_without_known_names_cosine_decides(films: Index, graph: GraphRetriever) -> None:
     for question in ("who is patient and why", "", "quokka xylophone"):
-        assert graph.search(question, 5) == DenseRetriever(films, graph.embedder).search(question, 5)
+        found = graph.search(question, 5)
+        cosines = DenseRetriever(films, graph.embedder).search(question, 5)
+        assert [row_id for row_id, _ in found] == [row_id for row_id, _ in cosines]
+        assert [score for _, score in found] == pytest.approx([score for _, score in cosines], abs=1e-6)
 
 
 def test_the_ranking_is_the_same_every_time(films: Index, graph: GraphRetriever) -> None:
@@ -128,11 +131,22 @@ def test_the_walk_is_a_distribution_that_prefers_what_is_linked(films: Index) ->
 
 
 def test_each_kind_of_evidence_can_be_switched_off(films: Index, graph: GraphRetriever) -> None:
-    bare = replace(graph.weights, named=0.0, linked=0.0, rank=0.0)
+    bare = replace(graph.weights, named=0.0, linked=0.0)
     cosine = DenseRetriever(films, graph.embedder).search(QUESTION, 9)
     off = GraphRetriever(films, graph.embedder, bare).search(QUESTION, 9)
     assert [row_id for row_id, _ in off] == [row_id for row_id, _ in cosine]
-    assert [score for _, score in off] == pytest.approx([score for _, score in cosine])
+    assert [score for _, score in off] == pytest.approx([score for _, score in cosine], abs=1e-6)
+
+
+def test_the_walk_is_a_setting(films: Index, graph: GraphRetriever) -> None:
+    settings = RetrievalSettings(graph_walk=0.5)
+    walking = make_retriever("graph", RetrieverSources(films, settings, graph.embedder))
+    found = dict(walking.search(QUESTION, 9))
+    without = dict(graph.search(QUESTION, 9))
+    gained = {row_id: found[row_id] - without[row_id] for row_id in found}
+    assert all(0 <= gain <= 0.5 + 1e-9 for gain in gained.values())
+    best = max(gained, key=lambda row_id: gained[row_id])
+    assert titles(films, [(best, 0.0)]) == ["The Silver Tide (1954 film)"]
 
 
 def test_what_it_cannot_do_is_refused(films: Index) -> None:
