@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def main() -> None:
     arguments.add_argument("--sets", nargs="+", type=Path, required=True)
     arguments.add_argument("--models", nargs="*", default=[])
     arguments.add_argument("--rerankers", nargs="*", default=[], help="reorder the untuned model's best 20")
-    arguments.add_argument("--cache", type=Path, default=Path("/tmp/tuned_retrievers"))
+    arguments.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "tuned_retrievers")
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
     told = []
