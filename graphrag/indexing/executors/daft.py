@@ -53,6 +53,7 @@ class DaftExecutor:
         wave = _BATCHES * batch * self._workers
         stop = context.layout.work / "workers_stop"
         watcher = asyncio.ensure_future(_touch_when_stopping(context, stop))
+        _keep_interrupts()
         finished = False
         try:
             for start in range(0, rows.num_rows, wave):
@@ -143,6 +144,21 @@ def _answers(rows: list[str], order: str, workers: int, batch: int) -> Iterator[
     for found in frame.to_arrow_iter(results_buffer_size=workers):
         for text in found.column(0).to_pylist():
             yield json.loads(text)
+
+
+def _keep_interrupts() -> None:
+    """Leave Ctrl-C to this process: Daft, from its first query on, answers it by dropping the query.
+
+    It would be dropped with the rows in flight, and the engine may then abort at the process's end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    import daft
+
+    handler = signal.getsignal(signal.SIGINT)
+    daft.from_pydict({"row": ["one"]}).select(daft.col("row") + "").collect()
+    if handler is not None:  # one that Python did not set is not ours to set again
+        signal.signal(signal.SIGINT, handler)
 
 
 async def _touch_when_stopping(context: StageContext, stop: Path) -> None:
