@@ -4,7 +4,8 @@
     python -m tests.benchmarks.engine --shared ../shared --in-flight 16,64 --latency-ms 50,500
     python -m tests.benchmarks.engine --shared ../shared --faults
 
-starts ``bench/mock_openai.py`` (needs aiohttp) and indexes ``bench/book.txt.gz`` and copies of it
+starts ``bench/mock_openai.py`` (needs aiohttp; ``--mock-python`` names an interpreter that has it, where
+ours shall be without: the openai package imports aiohttp when it is there) and indexes ``bench/book.txt.gz`` and copies of it
 with other names (15 % of the names shared), each in a fresh process. Counted: calls and tokens as the
 endpoint sees them (characters / 4), CPU seconds of the work after the imports, peak memory, bytes
 handed to write() (``wchar``; sockets are not counted), files and bytes kept. ``--update`` adds
@@ -99,12 +100,14 @@ def with_other_names(text: str, copy: int) -> str:
 class Endpoint:
     """The running mock and what it counted."""
 
+    python = sys.executable
+
     def __init__(self, script: Path, *options: str) -> None:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = int(found.getsockname()[1])
         self._process = subprocess.Popen(
-            [sys.executable, str(script), "--port", str(self.port), *options],
+            [self.python, str(script), "--port", str(self.port), *options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -290,7 +293,9 @@ def main() -> None:
     parser.add_argument("--latency-ms", default="50,500")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--mock-python", default=sys.executable)
     arguments = parser.parse_args()
+    Endpoint.python = arguments.mock_python
     numbers = [int(one) for one in arguments.books.split(",")]
     if arguments.faults:
         results = faults(arguments.shared)
