@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,12 +85,15 @@ class Store:
         if self._in_transaction:
             yield
             return
+        import duckdb
+
         self._connection.execute("BEGIN")
         self._in_transaction = True
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # a store whose disk failed cannot even undo; the log is not read on
+                self._connection.execute("ROLLBACK")
             raise
         else:
             self._commit()
@@ -98,11 +101,17 @@ class Store:
             self._in_transaction = False
 
     def _commit(self) -> None:
+        with self._writing():
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn an error of the disk into one that says what to do."""
         import duckdb
 
         try:
-            self._connection.execute("COMMIT")
-        except duckdb.Error as error:
+            yield
+        except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
             raise StoreError(
                 f"{self.path} could not be written: {error}.",
                 hint="Check that the disk has room; then run `graphrag index` again, it continues.",
@@ -122,13 +131,15 @@ class Store:
         keys = key or (table.key,)
         where = " AND ".join(f't."{column}" = incoming."{column}"' for column in keys)
         with self.transaction(), self._registered({"incoming": rows}):
-            self._connection.execute(f'DELETE FROM "{name}" t USING incoming WHERE {where}')
+            with self._writing():
+                self._connection.execute(f'DELETE FROM "{name}" t USING incoming WHERE {where}')
             self._insert(name, rows)
 
     def replace(self, name: str, rows: pa.Table) -> None:
         """Make ``rows`` the whole content of the table."""
         with self.transaction():
-            self._connection.execute(f'DELETE FROM "{_known(name).name}"')
+            with self._writing():
+                self._connection.execute(f'DELETE FROM "{_known(name).name}"')
             self.append(name, rows)
 
     def delete_where_missing(self, name: str, column: str, parent: str, parent_column: str = "id") -> int:
@@ -141,7 +152,8 @@ class Store:
         condition = f'NOT EXISTS (SELECT 1 FROM "{parent}" p WHERE p."{parent_column}" = t."{column}")'
         rows = self._connection.sql(f'SELECT count(*) FROM "{name}" t WHERE {condition}').fetchall()
         if rows[0][0]:
-            self._connection.execute(f'DELETE FROM "{name}" t WHERE {condition}')
+            with self._writing():
+                self._connection.execute(f'DELETE FROM "{name}" t WHERE {condition}')
         return int(rows[0][0])
 
     def delete_keys(
@@ -156,7 +168,7 @@ class Store:
         if only is not None:
             _check_column(name, only[0])
             condition, parameters = f'{condition} AND t."{only[0]}" = ?', [only[1]]
-        with self._registered({"doomed": doomed}):
+        with self._registered({"doomed": doomed}), self._writing():
             self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE {condition}', parameters)
 
     def checkpoint(self) -> None:
@@ -167,21 +179,14 @@ class Store:
         """
         log = self.path.with_name(f"{self.path.name}.wal")
         if log.is_file() and log.stat().st_size * _LOG_SHARE > self.path.stat().st_size:
-            self._connection.execute("CHECKPOINT")
+            with self._writing():
+                self._connection.execute("CHECKPOINT")
 
     def _insert(self, name: str, rows: pa.Table) -> None:
-        import duckdb
-
         table = _known(name)
         rows = rows.select(list(table.names)).cast(table.schema)
-        try:
-            with self._registered({"inserted": rows}):
-                self._connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM inserted')
-        except duckdb.IOException as error:
-            raise StoreError(
-                f"{self.path} could not be written: {error}.",
-                hint="Check that the disk has room; then run `graphrag index` again, it continues.",
-            ) from None
+        with self._writing(), self._registered({"inserted": rows}):
+            self._connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM inserted')
 
     @contextmanager
     def _registered(self, tables: dict[str, pa.Table]) -> Iterator[None]:
