@@ -68,7 +68,8 @@ said AS (
     FROM claim_mentions c JOIN mention_entities sm ON sm.mention_id = c.subject_id
     LEFT JOIN mention_entities om ON om.mention_id = c.object_id
     UNION ALL
-    SELECT entity_id, hash(text_unit_id, start_char) FROM spoken
+    -- With the entity: both ends of a relation are spoken of at one place, and equal numbers cancel out.
+    SELECT entity_id, hash(entity_id, text_unit_id, start_char) FROM spoken
 ),
 by_entity AS (SELECT entity_id, bit_xor(h) AS h FROM said GROUP BY entity_id),
 outgoing AS MATERIALIZED (
