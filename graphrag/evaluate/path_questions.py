@@ -11,10 +11,10 @@ and the tab-separated form of PathQuestion: question, ``answer(answer/other)``, 
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from graphrag.errors import InputError
 from graphrag.hashing import content_hash
+from graphrag.text.lines import numbered_lines
 
 PathSplit = Literal["random", "start", "path"]
 PATH_SPLITS: tuple[PathSplit, ...] = ("random", "start", "path")
@@ -55,14 +56,8 @@ def read_path_questions(file: Path, *, limit: int | None = None) -> list[PathQue
             f"There is no question file {file}.",
             hint='It holds JSON Lines such as {"question": "…", "topic": "…", "answers": ["…"]}.',
         )
-    opened = gzip.open if file.suffix == ".gz" else open
-    found: list[PathQuestion] = []
-    with opened(file, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if limit is not None and len(found) >= limit:
-                break
-            if line.strip():
-                found.append(_question(line.rstrip("\n"), file, number))
+    lines = islice(numbered_lines(file), limit)
+    found = [_question(line, file, number) for number, line in lines]
     if not found:
         raise InputError(f"{file} holds no question.")
     return found

@@ -9,11 +9,11 @@ The files are JSON Lines as RoG's results are kept::
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from graphrag.errors import InputError
 from graphrag.query.planning.base import PlanFor
 from graphrag.query.planning.examples import Names, PlanExample
 from graphrag.query.planning.scorer import StepPlanner
+from graphrag.text.lines import numbered_lines
 
 CUTS = (1, 3)
 
@@ -44,22 +45,17 @@ def read_plans(file: Path, *, limit: int | None = None) -> list[PlanQuestion]:
     """
     if not file.is_file():
         raise InputError(f"There is no file of plans {file}.", hint="It holds `question` and `gold_paths`.")
-    opened = gzip.open if file.suffix == ".gz" else open
     found: list[PlanQuestion] = []
-    with opened(file, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if limit is not None and len(found) >= limit:
-                break
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                    gold, recorded = (
-                        tuple(tuple(path) for path in row.get(key) or () if path)
-                        for key in ("gold_paths", "rog_paths")
-                    )
-                    found.append(PlanQuestion(str(row.get("id", number)), row["question"], gold, recorded))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise InputError(f"{file}, line {number}: {type(error).__name__}: {error}.") from None
+    for number, line in islice(numbered_lines(file), limit):
+        try:
+            row = json.loads(line)
+            gold, recorded = (
+                tuple(tuple(path) for path in row.get(key) or () if path)
+                for key in ("gold_paths", "rog_paths")
+            )
+            found.append(PlanQuestion(str(row.get("id", number)), row["question"], gold, recorded))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{file}, line {number}: {type(error).__name__}: {error}.") from None
     if not found:
         raise InputError(f"{file} holds no question.")
     return found

@@ -8,7 +8,6 @@ that a record of a jsonl, csv or parquet file brought along), document ids, or t
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from graphrag.errors import InputError
 from graphrag.hashing import content_hash
 from graphrag.store.index import Index
+from graphrag.text.lines import numbered_lines
 
 Split = Literal["all", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("all", "dev", "test")
@@ -48,12 +48,7 @@ def read_questions(path: Path, *, split: Split = "all", limit: int | None = None
             f"There is no question file {path}.",
             hint='It holds JSON Lines such as {"question": "…", "gold_passage_ids": ["…"]}.',
         )
-    opened = gzip.open if path.suffix == ".gz" else open
-    found = []
-    with opened(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                found.append(_question(line, path, number))
+    found = [_question(line, path, number) for number, line in numbered_lines(path)]
     chosen = [one for one in found if split in ("all", half_of(one))]
     if not chosen:
         raise InputError(f"{path} holds no question in the split {split!r} ({len(found)} in all).")

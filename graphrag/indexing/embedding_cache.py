@@ -13,9 +13,18 @@ from graphrag.hashing import text_hash
 from graphrag.indexing.stage import StageContext
 from graphrag.llm.base import Usage
 from graphrag.schema import EMBEDDINGS
+from graphrag.store.store import Store
 from graphrag.tokens import approximate_tokens
 
 _BATCH = 128
+
+
+def stored_dimension(store: Store, model_id: str) -> int | None:
+    """Return the length of the vectors that ``store`` holds of a model; None when it holds none."""
+    found = store.sql(
+        "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1", [model_id]
+    )["n"].to_pylist()
+    return int(found[0]) if found else None
 
 
 class StoredEmbedder:
@@ -103,11 +112,7 @@ class StoredEmbedder:
     def _check_dimension(self, vectors: Vectors) -> None:
         """Raise when the model of this name gave the store vectors of another size before."""
         if self._stored is None:
-            found = self._context.store.sql(
-                "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1",
-                [self.model_id],
-            )["n"].to_pylist()
-            self._stored = found[0] if found else vectors.shape[1]
+            self._stored = stored_dimension(self._context.store, self.model_id) or vectors.shape[1]
         if vectors.shape[1] != self._stored:
             raise EmbeddingError(
                 f"{self.model_id} gave vectors of {vectors.shape[1]} numbers, the index has {self._stored}.",

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from graphrag.embed import Embedder
+from graphrag.indexing.embedding_cache import stored_dimension
 from graphrag.indexing.models import ProjectModels
 from graphrag.indexing.progress import NoProgress, Progress
 from graphrag.indexing.rehearsal import RehearsalEmbedder, RehearsalModel
@@ -125,11 +126,7 @@ class _StandIns:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        known = self._store.sql(
-            "SELECT octet_length(vector) // 4 AS n FROM embeddings WHERE model = $1 LIMIT 1",
-            [self.embedder_id],
-        )
-        dimension = next(iter(known["n"].to_pylist()), _DIMENSION)
+        dimension = stored_dimension(self._store, self.embedder_id) or _DIMENSION
         return RehearsalEmbedder(
             self.embedder_id, dimension, paid=self._settings.embedding.provider == "openai"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -52,10 +53,8 @@ def parse_output(text: str, model: type[BaseModel]) -> BaseModel:
             three reasons.
     """
     if not _ESCAPED.search(text) and clean(text) == text:  # nothing that ``clean_value`` takes out
-        try:
+        with suppress(ValidationError):  # prose around it, or a wrong object: below, with reasons
             return model.model_validate_json(text)
-        except ValidationError:
-            pass  # prose around the object, or a wrong object: looked at below, with reasons
     problem = "it holds no JSON object"
     for value in _objects(text):
         try:

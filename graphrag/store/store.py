@@ -92,7 +92,7 @@ class Store:
         try:
             yield
         except BaseException:
-            with suppress(duckdb.Error):  # a store whose disk failed cannot even undo; the log is not read on
+            with suppress(duckdb.Error):  # a store whose disk failed cannot undo; nobody reads on in it
                 self._connection.execute("ROLLBACK")
             raise
         else:

@@ -6,7 +6,6 @@ begin at 0 again, by which transformers keeps their attention apart), so hardly 
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphrag.errors import ConfigError, InputError
 from graphrag.llm.generation import chat_tokens
+from graphrag.text.lines import numbered_lines
 
 if TYPE_CHECKING:
     import torch
@@ -57,18 +57,16 @@ def read_pairs(path: Path) -> list[Pair]:
     """
     if not path.is_file():
         raise InputError(f"There is no data set at {path}.")
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     pairs = []
-    for number, line in enumerate(raw.decode("utf-8").splitlines(), start=1):
-        if line.strip():
-            try:
-                record = json.loads(line)
-                pairs.append((_prompt(record["prompt"]), _text(record["completion"])))
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(
-                    f"{path}, line {number}: no training record ({type(error).__name__}: {error}).",
-                    hint='A line is {"prompt": text or [{"role": …, "content": …}], "completion": text}.',
-                ) from error
+    for number, line in numbered_lines(path):
+        try:
+            record = json.loads(line)
+            pairs.append((_prompt(record["prompt"]), _text(record["completion"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}, line {number}: no training record ({type(error).__name__}: {error}).",
+                hint='A line is {"prompt": text or [{"role": …, "content": …}], "completion": text}.',
+            ) from error
     if not pairs:
         raise InputError(f"{path} holds no record.")
     return pairs

@@ -36,6 +36,10 @@ SplitOption = Annotated[
 BaseModel = Annotated[
     str | None, typer.Option("--model", "-m", help="Model to begin with; the project's embedder by default.")
 ]
+Epochs = Annotated[int, typer.Option(help="Passes over the data.", min=1)]
+LearningRate = Annotated[float, typer.Option(help="Highest learning rate.")]
+LoraRank = Annotated[int, typer.Option(help="Train LoRA adapters of this rank; 0: all weights.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder for tuned models; ROOT/models by default.")
 ]

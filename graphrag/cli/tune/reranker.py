@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from graphrag.cli.console import Root
-from graphrag.cli.tune.passages import BaseModel, Corpora, Disjoint, Out, Questions, SplitOption
+from graphrag.cli.tune.passages import (
+    BaseModel,
+    Corpora,
+    Disjoint,
+    Epochs,
+    LearningRate,
+    LoraRank,
+    Out,
+    Questions,
+    Seed,
+    SplitOption,
+)
 
 
 def register(group: typer.Typer) -> None:
@@ -28,14 +39,12 @@ def reranker(
     held_out: Annotated[
         float, typer.Option(help="Share of the questions kept to compare with BM25.", min=0, max=0.5)
     ] = 0.1,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.", min=1)] = 2,
+    epochs: Epochs = 2,
     batch_size: Annotated[int, typer.Option(help="Questions per batch.", min=1)] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
+    learning_rate: LearningRate = 5e-5,
     max_length: Annotated[int, typer.Option(help="Tokens read of question and passage.", min=16)] = 160,
-    lora_rank: Annotated[
-        int, typer.Option(help="Train LoRA adapters of this rank; 0: all weights.", min=0)
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 42,
+    lora_rank: LoraRank = 0,
+    seed: Seed = 42,
     out: Out = None,
 ) -> None:
     """Tune a cross-encoder that reorders what was found; a killed run goes on when started again."""

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from graphrag.cli.console import Root
-from graphrag.cli.tune.passages import BaseModel, Corpora, Disjoint, Out, Questions, SplitOption
+from graphrag.cli.tune.passages import (
+    BaseModel,
+    Corpora,
+    Disjoint,
+    Epochs,
+    LearningRate,
+    LoraRank,
+    Out,
+    Questions,
+    Seed,
+    SplitOption,
+)
 
 
 def register(group: typer.Typer) -> None:
@@ -38,16 +49,14 @@ def retriever(
         float,
         typer.Option(help="Share of the questions kept to compare with the untuned model.", min=0, max=0.5),
     ] = 0.1,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.", min=1)] = 1,
+    epochs: Epochs = 1,
     batch_size: Annotated[int, typer.Option(help="Questions per batch.", min=2)] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
+    learning_rate: LearningRate = 5e-5,
     max_length: Annotated[int, typer.Option(help="Tokens read of a passage in training.", min=16)] = 128,
     momentum: Annotated[float, typer.Option(help="crops: momentum of the key encoder.", min=0, max=1)] = 0.99,
     temperature: Annotated[float, typer.Option(help="distill: temperature of both distributions.")] = 2.0,
-    lora_rank: Annotated[
-        int, typer.Option(help="Train LoRA adapters of this rank; 0: all weights.", min=0)
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 42,
+    lora_rank: LoraRank = 0,
+    seed: Seed = 42,
     out: Out = None,
 ) -> None:
     """Tune the embedder on questions, or on text alone; a killed run goes on when started again."""

@@ -74,10 +74,6 @@ def known_steps(folder: Path) -> tuple[str, ...]:
     return tuple(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["steps"])
 
 
-def _no_embedder() -> ConfigError:
-    return ConfigError("Planning needs an embedder, and there is none.", hint="Set `embedding`.")
-
-
 def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
     if (folder / CONFIG_FILE).is_file():
         if embedder is None:
