@@ -10,10 +10,9 @@ Every function is linear in the length of the text, whatever a model may have wr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
-SECTIONS = ("Sources", "Entities", "Relationships", "Claims", "Reports")
 Reference = tuple[str, int]  # section, number of the row in it
 
 # Neither bracket inside a mark, so that no character is read for more than one mark.
@@ -81,11 +80,6 @@ def strip_unknown(text: str, known: Container[Reference]) -> tuple[str, int]:
 def remove_citations(text: str) -> str:
     """Remove every mark with the blanks before it."""
     return _rewrite(text, lambda _: ())
-
-
-def renumber_citations(text: str, numbers: Mapping[Reference, Reference]) -> str:
-    """Give each cited row its new section and number; rows that are not in ``numbers`` are removed."""
-    return _rewrite(text, lambda citation: [numbers[old] for old in citation.references if old in numbers])
 
 
 def format_citations(references: Iterable[Reference]) -> str:

@@ -20,8 +20,6 @@ from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message, for
 from graphrag.llm.prompts import render
 from graphrag.settings import ExtractionSettings
 
-PROMPTS = ("extract_graph", "extract_graph_lines", "extract_more", "discover_entity_types")
-
 
 class ExtractedEntity(BaseModel):
     """An entity on the wire."""

@@ -227,7 +227,6 @@ FIRST_NAMES = words(
     ingrid greta helga
     """
 )
-DEMONYM_SUFFIXES = ("ese", "ish", "ian", "ean")
 DEMONYMS = words(
     """
     american british english scottish welsh irish french german dutch belgian swiss austrian italian

@@ -23,7 +23,7 @@ from graphrag.hashing import content_hash
 from graphrag.schema import RELATION_RELATIONSHIPS, RELATIONSHIPS
 
 if TYPE_CHECKING:
-    import igraph
+    pass
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -159,19 +159,6 @@ def fold_edges(entity_ids: Sequence[str] | pa.ChunkedArray, relationships: pa.Ta
     first, _ = _runs(key[order])
     heads = order[first]
     return FoldedEdges(ids, low[heads], high[heads], _sums(weight[order], first))
-
-
-def to_igraph(entity_ids: Sequence[str] | pa.ChunkedArray, relationships: pa.Table) -> igraph.Graph:
-    """Build the folded graph (see :func:`fold_edges`) with vertex ``name`` and edge ``weight``."""
-    import igraph
-
-    edges = fold_edges(entity_ids, relationships)
-    return igraph.Graph(
-        n=len(edges.ids),
-        edges=np.column_stack((edges.low, edges.high)).tolist(),
-        vertex_attrs={"name": edges.ids},
-        edge_attrs={"weight": edges.weight.tolist()},
-    )
 
 
 def _strings(column: pa.ChunkedArray) -> pa.Array:

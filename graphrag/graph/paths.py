@@ -155,11 +155,6 @@ class PathGraph:
         found = np.unique(targets[steps == step])
         return found[~np.isin(found, avoid)] if len(avoid) else found
 
-    def has_edge(self, source: int, step: int, target: int) -> bool:
-        """Say whether ``step`` leads from ``source`` to ``target``."""
-        _, steps, targets, _ = self.edges_at(np.array([source]))
-        return bool(((steps == step) & (targets == target)).any())
-
     def is_walk(self, walk: Walk, path: RelationPath) -> bool:
         """Say whether ``walk`` is a walk of this graph along ``path``, edge by edge."""
         if len(walk.nodes) != len(path) + 1 or len(walk.edges) != len(path):

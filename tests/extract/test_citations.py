@@ -9,7 +9,6 @@ from graphrag.extract.citations import (
     format_citations,
     parse_citations,
     remove_citations,
-    renumber_citations,
     strip_unknown,
 )
 
@@ -67,14 +66,12 @@ def test_stripping_twice_changes_nothing_more() -> None:
     assert strip_unknown(once, {("Entities", 1)}) == (once, 0)
 
 
-def test_marks_are_written_removed_and_renumbered() -> None:
+def test_marks_are_written_and_removed() -> None:
     mark = format_citations([("Entities", 4), ("Claims", 0), ("Entities", 1), ("Entities", 4)])
     assert mark == "[Data: Entities (4, 1); Claims (0)]"
     assert references(mark) == [(("Entities", 4), ("Entities", 1), ("Claims", 0))]
     assert format_citations([]) == ""
     assert remove_citations(f"First {mark}. Second{mark}") == "First. Second"
-    new: dict[Reference, Reference] = {("Entities", 4): ("Entities", 17), ("Claims", 0): ("Sources", 3)}
-    assert renumber_citations(f"First {mark}.", new) == "First [Data: Entities (17); Sources (3)]."
 
 
 @pytest.mark.parametrize(
