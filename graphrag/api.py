@@ -26,12 +26,14 @@ from graphrag.store.layout import Layout
 
 if TYPE_CHECKING:
     from graphrag.embed.base import Embedder
+    from graphrag.evaluate.question_sets import QuestionSet
     from graphrag.evaluate.questions import Split
     from graphrag.indexing.imported_graph import Imported
     from graphrag.indexing.progress import Progress
     from graphrag.indexing.report import RunReport
     from graphrag.indexing.stage import Estimate
     from graphrag.llm.base import ChatModel
+    from graphrag.llm.usage import UsageLog
     from graphrag.query.engine import QueryEngine
     from graphrag.query.result import QueryResult
     from graphrag.retrieve import Retriever, RetrieverSources
@@ -255,18 +257,64 @@ class GraphRAG:
         BM25 and dense are always among them. ``split`` is the half of the questions that is asked:
         ``test`` is the one that tuning and optimising leave alone. No LLM call, unless a reranker is one.
         """
+        from graphrag.evaluate.question_sets import fitted
         from graphrag.evaluate.questions import PassageIds, read_questions
         from graphrag.evaluate.retrieval import BASELINES, evaluate_retrieval
         from graphrag.retrieve import make_retriever
 
-        asked = read_questions(Path(questions), split=split, limit=limit)
         sources = self._retriever_sources("text_units")
+        asked = fitted(read_questions(Path(questions), split=split, limit=limit), sources.index)
         makers = {
             name: partial(make_retriever, name, sources) for name in dict.fromkeys((*BASELINES, *retrievers))
         }
         passages = PassageIds.of(sources.index, asked)
         rows, _ = evaluate_retrieval(makers, asked, passages, started=started, advance=advance)
         return [{**row, "split": split} for row in rows]
+
+    def make_questions(
+        self,
+        out: Path | str,
+        *,
+        count: int = 100,
+        by: str = "auto",
+        two_hop: float = 0.3,
+        budget: str | None = None,
+        seed: int = 42,
+        progress: Progress | None = None,
+    ) -> tuple[QuestionSet, UsageLog]:
+        """Write ``count`` questions made from this index to ``out``; gold is the passages they came from.
+
+        ``by`` is ``llm`` (see :func:`~graphrag.evaluate.questions_by_llm.questions_by_llm` for the calls
+        it makes), ``graph`` (no model), or ``auto``. Nothing is written if no question was kept.
+
+        Raises:
+            InputError: the index holds nothing to ask for.
+            BudgetExceededError: ``budget`` is spent; what was paid for is found again by the next run.
+        """
+        from graphrag.errors import InputError
+        from graphrag.evaluate.question_sets import write_questions
+        from graphrag.evaluate.questions_from_graph import questions_from_graph
+        from graphrag.llm.usage import UsageLog
+
+        if by not in ("auto", "llm", "graph"):
+            raise ConfigError(f"Questions cannot be made by {by!r}.", hint="There are: auto, llm, graph.")
+        if by == "auto":
+            by = "llm" if self.settings.resolved("auto") == "llm" else "graph"
+        usage = UsageLog()
+        if by == "graph":
+            made = questions_from_graph(
+                self.open_index(), count=count, two_hop=two_hop, seed=seed, progress=progress
+            )
+        else:
+            made = asyncio.run(self._written(usage, budget, count, two_hop, seed, progress))
+        if not made.questions:
+            why = ", ".join(f"{number} × {reason}" for reason, number in sorted(made.refused.items()))
+            raise InputError(
+                f"No question could be kept ({why or 'no text unit is long enough'}).",
+                hint="Make them the other way with --by, or index more documents.",
+            )
+        write_questions(made.questions, Path(out))
+        return made, usage
 
     def evaluate_paths(
         self,
@@ -339,6 +387,32 @@ class GraphRAG:
         context = StageContext(self.layout, settings, store, models, usage, progress or NoProgress())
         context.budget = budget
         return context, models
+
+    async def _written(
+        self,
+        usage: UsageLog,
+        budget: str | None,
+        count: int,
+        two_hop: float,
+        seed: int,
+        progress: Progress | None,
+    ) -> QuestionSet:
+        from graphrag.evaluate.questions_by_llm import questions_by_llm
+        from graphrag.indexing.models import ProjectModels
+        from graphrag.llm.budget import Budget, parse_limit
+
+        settings = self.settings
+        allowed = (
+            Budget(parse_limit(budget), settings.llm.prices, settings.embedding.prices) if budget else None
+        )
+        models = ProjectModels(settings, self.layout, usage, chat=self._chat_model, budget=allowed)
+        root, index = self.layout.root, self.open_index()
+        try:
+            return await questions_by_llm(
+                index, models.chat(), count=count, two_hop=two_hop, seed=seed, root=root, progress=progress
+            )
+        finally:
+            await models.aclose()
 
     def _retriever_sources(self, kind: str) -> RetrieverSources:
         from graphrag.embed import make_embedder

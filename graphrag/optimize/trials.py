@@ -14,6 +14,8 @@ from typing import Any
 from graphrag.embed import make_embedder
 from graphrag.embed.base import Embedder
 from graphrag.errors import ConfigError
+from graphrag.evaluate.answer_measures import any_said
+from graphrag.evaluate.question_sets import fitted
 from graphrag.evaluate.questions import GoldQuestion, PassageIds
 from graphrag.evaluate.retrieval import MEASURES, run_retriever
 from graphrag.hashing import canonical_json, content_hash
@@ -30,7 +32,6 @@ from graphrag.retrieve import RetrieverSources, default_retriever
 from graphrag.settings import Settings, load_settings
 from graphrag.store.index import Index
 from graphrag.store.layout import Layout
-from graphrag.store.lexical import terms
 from graphrag.store.store import Store
 
 # Beside the documents, what an index is made of that lies in the project's folder.
@@ -125,6 +126,7 @@ class Trials:
             raise ConfigError("No question has gold_passage_ids, so retrieval cannot be judged.")
         settings = self.settings(configuration)
         index, embedder = self._index(configuration)
+        asked = fitted(asked, index)
         sources = RetrieverSources(index, settings.retrieval, embedder, settings.llm)
         told = canonical_json(settings.retrieval.model_dump(mode="json"))
         found = default_retriever(sources)
@@ -151,7 +153,7 @@ class Trials:
                 began = time.perf_counter()
                 answer = engine.query(one.text, method).answer
                 milliseconds.append((time.perf_counter() - began) * 1000)
-                values.append(float(any(says(answer, accepted) for accepted in one.answers)))
+                values.append(any_said(answer, one.answers))
         finally:
             engine.close()
         return Outcome(tuple(values), statistics.fmean(milliseconds))
@@ -201,9 +203,3 @@ class Trials:
         finally:
             store.close()
         return layout.root
-
-
-def says(answer: str, accepted: str) -> bool:
-    """Say whether ``accepted`` stands in ``answer``, word by word, whatever case and punctuation."""
-    wanted = terms(accepted)
-    return bool(wanted) and f" {' '.join(wanted)} " in f" {' '.join(terms(answer))} "

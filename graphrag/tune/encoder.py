@@ -31,7 +31,7 @@ class EncoderTraining:
     warmup: float = 0.1
     lora_rank: int = 0
     seed: int = 42
-    save_steps: int = 50
+    save_steps: int = 20
 
 
 @dataclass(frozen=True, slots=True)

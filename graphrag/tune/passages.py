@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphrag.errors import InputError
+from graphrag.evaluate.question_sets import fitted
 from graphrag.evaluate.questions import GoldQuestion, PassageIds, Split, half_of, read_questions
 from graphrag.hashing import content_hash, text_hash
 from graphrag.retrieve.texts import row_texts
@@ -65,7 +66,7 @@ def from_index(question_files: Sequence[Path], index: Index, *, split: Split = "
     Raises:
         InputError: a file cannot be read, or gold passages are not in the index.
     """
-    questions = _asked(question_files)
+    questions = fitted(_asked(question_files), index)
     ids = index.table("text_units")["id"].to_pylist()
     texts = dict(zip(ids, row_texts(index, "text_units"), strict=True))
     passages = {text_hash(text): text for text in texts.values()}

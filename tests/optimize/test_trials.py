@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 from graphrag.api import GraphRAG
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.errors import ConfigError
+from graphrag.evaluate.answer_measures import says
 from graphrag.evaluate.questions import read_questions
 from graphrag.llm.fake import FakeChatModel
 from graphrag.optimize.memory import Memory
 from graphrag.optimize.report import report, write_report, write_settings
 from graphrag.optimize.search import Search
 from graphrag.optimize.space import Configuration, Node, start
-from graphrag.optimize.trials import Trials, says
+from graphrag.optimize.trials import Trials
 
 TOWNS = ["Ostrel", "Velm", "Karn", "Sudra", "Tolme", "Brask", "Immen", "Luvo", "Perra", "Nacht"]
 TRADES = ["harbour", "bakery", "lighthouse", "mill", "school"]
