@@ -271,6 +271,46 @@ class GraphRAG:
         rows, _ = evaluate_retrieval(makers, asked, passages, started=started, advance=advance)
         return [{**row, "split": split} for row in rows]
 
+    def evaluate_answers(
+        self,
+        questions: Path | str,
+        *,
+        methods: Sequence[str] = ("basic", "local"),
+        split: Split = "test",
+        limit: int | None = None,
+        started: Callable[[str, int], None] = lambda _name, _total: None,
+        advance: Callable[[], None] = lambda: None,
+    ) -> list[dict[str, Any]]:
+        """Ask by ``methods`` what a question file holds answers to; return one row of measures for each.
+
+        ``basic`` over BM25 and over dense passages are always among them (``bm25``, ``dense``). ``split`` is
+        as in :meth:`evaluate_retrieval`. LLM calls: what each method costs, from the cache where it was asked
+        before.
+
+        Raises:
+            InputError: no question has answers.
+        """
+        from graphrag.evaluate.answers import evaluate_answers
+        from graphrag.evaluate.questions import read_questions
+        from graphrag.indexing.models import ProjectModels
+        from graphrag.llm.usage import UsageLog
+
+        asked = read_questions(Path(questions), split=split, limit=limit)
+        index, root = self.open_index(), self.layout.root
+        models = ProjectModels(
+            self.settings, self.layout, UsageLog(), chat=self._chat_model, embedder=self._embedder
+        )
+
+        async def run() -> list[dict[str, Any]]:
+            try:
+                return await evaluate_answers(
+                    index, self.settings, models, root, asked, methods, started, advance
+                )
+            finally:
+                await models.aclose()
+
+        return [{**row, "split": split} for row in asyncio.run(run())]
+
     def make_questions(
         self,
         out: Path | str,

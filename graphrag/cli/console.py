@@ -107,6 +107,29 @@ class RichProgress:
             self._task = None
 
 
+class Bars:
+    """One bar after the other, for what is counted in questions; drawn on a terminal only."""
+
+    def __init__(self) -> None:
+        self._bars = RichProgress(quiet=True)
+
+    def __enter__(self) -> Bars:
+        self._bars.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.__exit__(*error)
+
+    def start(self, name: str, total: int) -> None:
+        """Begin a bar of ``total`` questions."""
+        self._bars.stage(name)
+        self._bars.total(total, "questions")
+
+    def advance(self) -> None:
+        """Count a question."""
+        self._bars.advance()
+
+
 def words(stage: str) -> str:
     """Return a stage's name as words."""
     return stage.replace("_", " ")

@@ -85,10 +85,11 @@ class PassageIds:
     """Turns text unit ids into the ids that a question file speaks of.
 
     ``names`` maps every text unit to its passage: the record or document that it was cut from, or
-    itself.
+    itself. ``spans`` lists the text units of each document with their first and last characters.
     """
 
     names: dict[str, str]
+    spans: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, index: Index, questions: Iterable[GoldQuestion]) -> PassageIds:
@@ -120,7 +121,11 @@ class PassageIds:
                 f"{len(missing)} of {len(wanted)} gold passages are not in this index: {missing[0]!r} …",
                 hint="Index the corpus that the questions were made for, or ask questions made for this one.",
             )
-        return cls({unit: best.get(unit, unit) for unit in ids})
+        spans: dict[str, list[tuple[str, int, int]]] = {}
+        places = zip(ids, owners, units["start_char"].to_pylist(), units["end_char"].to_pylist(), strict=True)
+        for unit, owner, start, end in places:
+            spans.setdefault(owner, []).append((unit, start, end))
+        return cls({unit: best.get(unit, unit) for unit in ids}, spans)
 
     def ranking(self, found: Sequence[tuple[str, float]]) -> list[str]:
         """Return the passages of a search result, each at its best rank."""

@@ -83,7 +83,7 @@ class CitationResolver:
         found: dict[tuple[str, str, int, int], Citation] = {}
         good: set[Reference] = set()
         bad: dict[Reference, str] = {}
-        for sentence, segment, references in _cited_sentences(answer):
+        for sentence, segment, references in cited_sentences(answer):
             for reference in references:
                 if reference not in known:
                     bad[reference] = "it was not in the context"
@@ -296,7 +296,7 @@ class CitationResolver:
         return self._documents[document_id]
 
 
-def _cited_sentences(answer: str) -> list[tuple[str, str, tuple[Reference, ...]]]:
+def cited_sentences(answer: str) -> list[tuple[str, str, tuple[Reference, ...]]]:
     """Return for each mark the sentence before it, the text since the mark before, and what it cites."""
     found = []
     marks = parse_citations(answer)

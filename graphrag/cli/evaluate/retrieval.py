@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphrag.cli.console import Root, stderr, stdout
+from graphrag.cli.console import Bars, Root, stdout
+
+if TYPE_CHECKING:
+    from graphrag.evaluate.questions import Split
+
+HALVES = {
+    "test": "the test half of the file",
+    "dev": "the dev half of the file",
+    "all": "all of the file",
+}
 
 
 def register(group: typer.Typer) -> None:
@@ -34,15 +43,12 @@ def retrieval(
 ) -> None:
     """Compare retrievers on gold questions: recall, nDCG, MRR, milliseconds, p-values against dense."""
     from graphrag.api import GraphRAG
-    from graphrag.errors import ConfigError
-    from graphrag.evaluate.questions import SPLITS
 
-    if split not in SPLITS:
-        raise ConfigError(f"There is no split {split!r}.", hint=f"There are: {', '.join(SPLITS)}.")
+    half = chosen_split(split)
     names = [name.strip() for name in retrievers.split(",") if name.strip()]
-    with _Bars() as bars:
+    with Bars() as bars:
         rows = GraphRAG.open(root).evaluate_retrieval(
-            questions, retrievers=names, split=split, limit=limit, started=bars.start, advance=bars.advance
+            questions, retrievers=names, split=half, limit=limit, started=bars.start, advance=bars.advance
         )
     if out is not None and str(out) == "-":
         typer.echo(json.dumps(rows, indent=1))
@@ -52,12 +58,26 @@ def retrieval(
     _show(rows)
 
 
+def chosen_split(name: str) -> Split:
+    """Return the split that ``name`` says.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    from graphrag.errors import ConfigError
+    from graphrag.evaluate.questions import SPLITS
+
+    found = next((one for one in SPLITS if one == name), None)
+    if found is None:
+        raise ConfigError(f"There is no split {name!r}.", hint=f"There are: {', '.join(SPLITS)}.")
+    return found
+
+
 def _show(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     columns = ("recall@2", "recall@5", "recall@10", "all_gold@5", "ndcg@10", "mrr")
-    half = {"test": "the test half", "dev": "the dev half", "all": "all"}[rows[0]["split"]]
-    table = Table(title=f"{rows[0]['n']} questions ({half} of the file)", title_justify="left")
+    table = Table(title=f"{rows[0]['n']} questions ({HALVES[rows[0]['split']]})", title_justify="left")
     table.add_column("retriever")
     for name in (*columns, "ms p50", "R@5 against dense"):
         table.add_column(name, justify="right")
@@ -67,26 +87,3 @@ def _show(rows: list[dict[str, Any]]) -> None:
         figures = [f"{row[name]:.3f}" for name in columns]
         table.add_row(row["retriever"], *figures, f"{row['p50_ms']:.1f}", shown)
     stdout().print(table)
-
-
-class _Bars:
-    """One bar per retriever, drawn on a terminal only."""
-
-    def __enter__(self) -> _Bars:
-        from rich.progress import Progress
-
-        self._progress = Progress(console=stderr(), transient=True, disable=not stderr().is_terminal)
-        self._progress.start()
-        self._task: Any = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def start(self, name: str, total: int) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(name, total=total)
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
