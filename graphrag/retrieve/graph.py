@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +12,11 @@ from graphrag.embed.base import Embedder
 from graphrag.errors import QueryError
 from graphrag.retrieve.base import Found, ranked
 from graphrag.retrieve.dense import DenseRetriever
-from graphrag.retrieve.passage_graph import PassageGraph
+from graphrag.retrieve.facts import facts_of
+from graphrag.retrieve.passage_graph import NamedTitle, PassageGraph
 from graphrag.store.index import Index
-from graphrag.text.sentences import sentence_spans
 
+_BELOW = 1e-6  # a passage that a fact leads to stands below the one that states it
 Vector = npt.NDArray[np.float32]
 
 
@@ -23,36 +24,59 @@ Vector = npt.NDArray[np.float32]
 class GraphWeights:
     """How much each kind of evidence counts beside the cosine; docs/experiments/retrieval.md tells why.
 
-    ``named``: the title stands in the question. ``linked``: a fact of a first passage leads here.
-    ``walk``: PageRank, relative to the best. ``first``: passages that the second hop starts from.
-    ``sharpness``: how much a nearer fact is preferred to a farther one. ``prior``: share of the
-    walk that begins anew at passages near the question, ``damping`` the chance that it goes on,
-    ``target``: weight of the cosine of the passage a fact leads to beside that of the fact, ``depth``:
-    passages taken from the cosine and from the walk at least.
+    ``named``: the title stands in the question; of several passages under one title the nearest
+    gets all of it, each further one ``repeated`` times what the one before it got. ``first``:
+    passages that the second hop starts from. ``linked``: a fact of theirs leads here; ``guessed``
+    times that where the question names no title and the hop starts from the nearest passage;
+    ``shared`` times where the fact does not name the passage but an entity that both mention, and
+    ``about`` further ahead in cosine counts a passage that is named. ``sharpness``: how much a
+    better fact is preferred to a worse one. ``walk``: PageRank, relative to the best; ``prior``:
+    share of it that begins anew at passages near the question, ``damping`` the chance that it goes
+    on, ``depth``: passages taken from the cosine and from the walk at least.
     """
 
     named: float = 0.3
-    linked: float = 0.3
-    walk: float = 0.0
-    target: float = 1.0
+    repeated: float = 0.5
     first: int = 4
+    linked: float = 0.3
+    guessed: float = 0.7
+    shared: float = 0.8
+    about: float = 0.2
     sharpness: float = 10.0
+    walk: float = 0.0
     prior: float = 0.2
     damping: float = 0.5
     depth: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a text unit is reached: ``share`` of the best, as much of the fact's cosine, its ceiling."""
+
+    share: float
+    reach: float
+    ceiling: float
+
+    def joined(self, other: Link) -> Link:
+        """Return the better of each."""
+        return Link(
+            max(self.share, other.share), max(self.reach, other.reach), max(self.ceiling, other.ceiling)
+        )
 
 
 @dataclass(slots=True)
 class GraphRetriever:
     """Ranks text units by cosine, named titles, facts that lead on, and, if asked to, PageRank.
 
-    First hop: passages whose title the question names. Second hop: every passage about an entity
-    that a first passage mentions, by how near the sentence that mentions it is to the question, and
-    the passage itself to the question. With a ``walk`` weight also PageRank: it starts from all of
-    these, the named entities by their inverse document frequency, and the nearest passages. A
-    question that names nothing known is answered by cosine alone. Costs one embedding of the question
-    and of the sentences of at most ``first`` passages; no LLM call. Deterministic. After Gutiérrez et
-    al. 2025 (HippoRAG 2).
+    First hop: passages whose title the question names, else the nearest one. Second hop: every
+    passage that a sentence of a first passage leads to, by how near that sentence is to the
+    question, and the passage itself to what the question asks once the names are taken out of it.
+    The best one gets at least the score of the fact that leads there, but never more than the
+    passage that states the fact. With a ``walk`` weight also PageRank: it starts from all of these,
+    the named entities by their inverse document frequency, and the nearest passages. A question
+    that names nothing known is answered by cosine alone. Costs one embedding of the question, of
+    the question without names, and of the sentences that lead on from at most ``first`` passages;
+    no LLM call. Deterministic. After Gutiérrez et al. 2025 (HippoRAG 2).
 
     Raises:
         QueryError: the index was made with another embedder.
@@ -73,25 +97,29 @@ class GraphRetriever:
         if k <= 0:
             return []
         weights, graph = self.weights, self._graph
-        titled = graph.titles_named_in(query)
-        named = {match.place: float(graph.rarity[match.place]) for match in graph.view.named_in(query)}
+        titles = graph.titles_in(query)
+        entities = {match.place: float(graph.rarity[match.place]) for match in graph.view.named_in(query)}
+        question, asked = self._embed(query, titles)
         depth = max(k, weights.depth)
-        question = self.embedder.embed([query])[0]
         near = self.index.vectors("text_units").search(question[None], depth)[0]
-        if not titled and not named:
+        if not titles and not entities:
             return near[:k]
         cosines = {self._place(row_id): score for row_id, score in near}
-        self._look_up(titled, question, cosines)
-        first = sorted(titled, key=lambda unit: (-cosines[unit], unit))[: weights.first]
-        linked = self._second_hop(question, first or list(cosines)[:1], cosines)
+        nearest = next(iter(cosines))
+        self._look_up([unit for one in titles for unit in one.units], question, cosines)
+        named, first = self._named(titles, cosines)
+        linked: dict[int, Link] = {}
+        if weights.linked:
+            linked = self._second_hop(question, asked, first or [nearest], set(entities), named, cosines)
         scores = dict(cosines)
-        for unit in titled:
-            scores[unit] += weights.named
-        for unit, share in linked.items():
-            if unit not in titled:
-                scores[unit] += weights.linked * share
+        for unit, link in linked.items():
+            if unit not in named:
+                reached = max(cosines[unit] + weights.linked * link.share, link.reach)
+                scores[unit] = max(cosines[unit], min(reached, link.ceiling))
+        for unit, weight in named.items():
+            scores[unit] += weight
         if weights.walk:
-            ranks = self._ranks(titled, named, linked, cosines)
+            ranks = self._ranks(named, entities, linked, cosines)
             top = float(ranks.max()) or 1.0
             for unit in np.argsort(-ranks, kind="stable")[:depth].tolist():
                 if unit not in scores:
@@ -102,57 +130,81 @@ class GraphRetriever:
         ids = self.index.vectors("text_units").ids
         return ranked({ids[unit]: score for unit, score in scores.items()}, k)
 
-    def _second_hop(self, question: Vector, first: list[int], cosines: dict[int, float]) -> dict[int, float]:
-        """Return the passages that facts in ``first`` lead to, the best one of each first passage 1."""
-        graph, texts = self._graph, self.index.table("text_units")["text"]
-        sentences: list[str] = []
-        steps: list[tuple[int, int, int]] = []  # (first passage, sentence, passage it leads to)
-        for unit in first:
-            text = texts[unit].as_py()
-            said = [text[a:b] for a, b in sentence_spans(text)] or [text]
-            places: dict[int, list[int]] = {}
-            for entity in graph.entities_in.of(unit).tolist():
-                about = [other for other in graph.units_about.of(entity).tolist() if other != unit]
-                if not about:
-                    continue
-                names = graph.names_of(entity)
-                for number, sentence in enumerate(said):
-                    if any(name in sentence for name in names):
-                        places.setdefault(number, []).extend(about)
-            for number, others in sorted(places.items()):
-                title = graph.titles[unit]
-                steps += [(unit, len(sentences), other) for other in dict.fromkeys(others)]
-                sentences.append(f"{title}: {said[number]}")
-        if not steps:
+    def _embed(self, query: str, titles: Sequence[NamedTitle]) -> tuple[Vector, Vector]:
+        """Return the vectors of the question and of what it asks: itself without the titles in it."""
+        asked, end = "", 0
+        for one in titles:
+            asked += query[end : one.start]
+            end = one.end
+        asked = " ".join((asked + query[end:]).split())
+        if not titles or not asked:
+            question = self.embedder.embed([query])[0]
+            return question, question
+        question, rest = self.embedder.embed([query, asked])
+        return question, rest
+
+    def _named(
+        self, titles: Sequence[NamedTitle], cosines: Mapping[int, float]
+    ) -> tuple[dict[int, float], list[int]]:
+        """Return what each named text unit gets, and which to go on from, nearest first."""
+        named: dict[int, float] = {}
+        turns: list[tuple[int, float, int]] = []
+        for one in titles:
+            nearness = {unit: round(cosines[unit], 6) for unit in one.units}
+            for unit, near in nearness.items():
+                turn = sum(other > near for other in nearness.values())  # equal passages get the same
+                weight = self.weights.named * self.weights.repeated**turn
+                named[unit] = max(weight, named.get(unit, 0.0))
+                turns.append((turn, -near, unit))
+        return named, list(dict.fromkeys(unit for _, _, unit in sorted(turns)))[: self.weights.first]
+
+    def _second_hop(
+        self,
+        question: Vector,
+        asked: Vector,
+        first: Sequence[int],
+        known: set[int],
+        named: Mapping[int, float],
+        cosines: dict[int, float],
+    ) -> dict[int, Link]:
+        """Return the text units that facts of ``first`` lead to; the best one of each has share 1."""
+        weights = self.weights
+        facts = {unit: facts_of(self._graph, unit, known) for unit in first}
+        sentences = list(dict.fromkeys(fact.sentence for some in facts.values() for fact in some))
+        if not sentences:
             return {}
-        near = self.embedder.embed(sentences) @ question
-        self._look_up([other for _, _, other in steps], question, cosines)
-        best: dict[int, dict[int, float]] = {}
-        for unit, sentence, other in steps:
-            score = float(near[sentence]) + self.weights.target * cosines[other]
-            runs = best.setdefault(unit, {})
-            runs[other] = max(score, runs.get(other, -9.0))
-        linked: dict[int, float] = {}
-        for runs in best.values():
-            top = max(runs.values())
-            for other, score in runs.items():
-                share = float(np.exp(self.weights.sharpness * (score - top)))
-                linked[other] = max(share, linked.get(other, 0.0))
+        near = dict(zip(sentences, map(float, self.embedder.embed(sentences) @ question), strict=True))
+        targets = sorted({fact.target for some in facts.values() for fact in some})
+        self._look_up(targets, question, cosines)
+        vectors = self.index.vectors("text_units").vectors_of(targets)
+        answers = dict(zip(targets, map(float, vectors @ asked), strict=True))
+        linked: dict[int, Link] = {}
+        for unit, some in facts.items():
+            ceiling = cosines[unit] + named.get(unit, 0.0) - _BELOW
+            scored = [(near[fact.sentence] + answers[fact.target], fact) for fact in some]
+            best = max((score for score, fact in scored if fact.about), default=-np.inf)
+            best_shared = max((score for score, fact in scored if not fact.about), default=-np.inf)
+            best_shared = max(best_shared, best + weights.about)
+            for score, fact in scored:
+                share = float(np.exp(weights.sharpness * (score - (best if fact.about else best_shared))))
+                share *= (1.0 if fact.about else weights.shared) * (1.0 if named else weights.guessed)
+                link = Link(share, share * near[fact.sentence], ceiling)
+                linked[fact.target] = link.joined(linked.get(fact.target, link))
         return linked
 
     def _ranks(
         self,
         titled: Iterable[int],
         named: Mapping[int, float],
-        linked: Mapping[int, float],
+        linked: Mapping[int, Link],
         cosines: Mapping[int, float],
     ) -> npt.NDArray[np.float64]:
         """Return the PageRank of every text unit from all that the question was linked to."""
         low, high = min(cosines.values()), max(cosines.values())
         spread = (high - low) or 1.0
         units = dict.fromkeys(titled, 1.0)
-        for unit, share in linked.items():
-            units[unit] = max(units.get(unit, 0.0), self.weights.linked * share)
+        for unit, link in linked.items():
+            units[unit] = max(units.get(unit, 0.0), self.weights.linked * link.share)
         total = sum(units.values()) + sum(named.values())
         near = {unit: (score - low) / spread for unit, score in cosines.items()}
         scale = self.weights.prior * total / (sum(near.values()) or 1.0)

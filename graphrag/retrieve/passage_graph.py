@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,15 @@ from graphrag.store.passages import telling_title
 _BRACKETS = re.compile(r"\s*\([^)]*\)\s*$")
 _LONGEST_TITLE = 12  # words
 _WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTitle:
+    """A title that stands in a text from ``start`` to ``end``, and the text units under it."""
+
+    start: int
+    end: int
+    units: tuple[int, ...]
 
 
 class PassageGraph:
@@ -79,28 +89,44 @@ class PassageGraph:
         rarity = np.log1p(self.n_units / np.maximum(mentioned, 1))
         return np.asarray(rarity / np.log1p(max(self.n_units, 1)), dtype=np.float64)
 
-    def titles_named_in(self, text: str) -> dict[int, str]:
-        """Return the text units whose title stands in ``text``, each with the words that name it.
+    def titles_in(self, text: str) -> list[NamedTitle]:
+        """Return where ``text`` spells titles, in its order, with the text units under each.
 
-        Titles inside longer ones that were found are left out, and so is a title of one word that
-        the text, where it has capitals, spells without one: "film" does not name the passage "Film".
+        Titles inside longer ones that were found are left out. So is a title of one word that the
+        text, where it has capitals, spells without one ("film" is not the passage "Film") or as
+        part of a longer name ("Princess Irene" is not the film "Princess"). Where a title is
+        spelled whole, those that have it only before their brackets are left out.
         """
-        spelled = _WORD.findall(text)
-        words = words_of(text)
+        found = list(_WORD.finditer(text))
+        spelled = [word.group() for word in found]
+        words = [word.casefold() for word in spelled]
         capitals = any(word[0].isupper() for word in spelled[1:])
         covered = [False] * len(words)
-        found: dict[int, str] = {}
+        named: list[NamedTitle] = []
         for size in range(min(_LONGEST_TITLE, len(words)), 0, -1):
             for start in range(len(words) - size + 1):
                 run = slice(start, start + size)
-                if any(covered[run]) or (size == 1 and capitals and spelled[start][0].islower()):
+                if any(covered[run]) or (size == 1 and capitals and not _stands_alone(text, found, start)):
                     continue
-                for key in spellings(words[run]):
-                    if key in self.titled:
-                        found.update(dict.fromkeys(self.titled[key], key))
-                        covered[run] = [True] * size
-                        break
-        return found
+                key = next((key for key in spellings(words[run]) if key in self.titled), None)
+                if key is not None:
+                    first, last = found[start].start(), found[start + size - 1].end()
+                    named.append(NamedTitle(first, last, self._best_called(key)))
+                    covered[run] = [True] * size
+        return sorted(named, key=lambda one: one.start)
+
+    def names_itself(self, unit: int, named: NamedTitle) -> bool:
+        """Return whether ``named`` is but the title of ``unit``: a passage that speaks of itself."""
+        title = self.titles[unit]
+        return any(
+            other == unit or set(_names_of(self.titles[other])) & set(_names_of(title))
+            for other in named.units
+        )
+
+    def _best_called(self, key: str) -> tuple[int, ...]:
+        units = self.titled[key]
+        whole = tuple(unit for unit in units if " ".join(words_of(self.titles[unit])) == key)
+        return whole or tuple(units)
 
     @cached_property
     def _graph(self) -> Any:
@@ -138,6 +164,22 @@ class PassageGraph:
 
 
 _ABOUT = 3.0  # a passage is more about the entity in its title than about those it mentions
+
+
+def _stands_alone(text: str, words: Sequence[re.Match[str]], place: int) -> bool:
+    """Return whether a word is a capitalised name by itself, not a part of the one around it."""
+
+    def joined(before: int, after: int) -> bool:
+        return text[words[before].end() : words[after].start()] in (" ", "-")
+
+    def capital(at: int) -> bool:
+        return text[words[at].start()].isupper()
+
+    if text[words[place].start()].islower():
+        return False
+    if place + 1 < len(words) and capital(place + 1) and joined(place, place + 1):
+        return False
+    return not (place > 1 and capital(place - 1) and joined(place - 1, place))
 
 
 def _names_of(title: str) -> list[str]:

@@ -14,6 +14,7 @@ from graphrag.embed.fake import FakeEmbedder
 from graphrag.errors import ConfigError, QueryError
 from graphrag.retrieve import Retriever, RetrieverSources, make_retriever
 from graphrag.retrieve.dense import DenseRetriever
+from graphrag.retrieve.facts import facts_of
 from graphrag.retrieve.graph import GraphRetriever
 from graphrag.retrieve.passage_graph import PassageGraph
 from graphrag.settings import RetrievalSettings
@@ -108,14 +109,118 @@ def test_equal_passages_are_ordered_by_id(tmp_path: Path) -> None:
 def test_titles_in_a_question(films: Index) -> None:
     graph = PassageGraph(films)
 
-    def named(text: str) -> set[str]:
-        return {graph.titles[unit] for unit in graph.titles_named_in(text)}
+    def named(text: str) -> list[tuple[str, set[str]]]:
+        return [
+            (text[one.start : one.end], {graph.titles[unit] for unit in one.units})
+            for one in graph.titles_in(text)
+        ]
 
-    assert named(QUESTION) == {"The Silver Tide (1954 film)"}  # not "Film", not "Director"
-    assert named("the silver tide (1954 FILM)") == {"The Silver Tide (1954 film)"}
-    assert named("Is Film an art?") == {"Film"}
-    assert named("is lisbon in portugal?") == {"Lisbon"}
-    assert named("The Silver") == set()
+    assert named(QUESTION) == [("The Silver Tide", {"The Silver Tide (1954 film)"})]  # nor "Director"
+    assert named("the silver tide (1954 FILM)?") == [
+        ("the silver tide (1954 FILM", {"The Silver Tide (1954 film)"})
+    ]
+    assert named("Is Film an art?") == [("Film", {"Film"})]
+    assert named("is lisbon in portugal?") == [("lisbon", {"Lisbon"})]
+    assert named("The Silver") == []
+
+
+def test_a_word_of_a_longer_name_is_no_title(films: Index) -> None:
+    graph = PassageGraph(films)
+    assert graph.titles_in("Where does the Lisbon Story Orchestra play?") == []
+    assert graph.titles_in("Who was Anna Lisbon?") == []
+    assert [one.start for one in graph.titles_in("Is it far to Lisbon, Anna?")] == [13]
+    assert len(graph.titles_in("In Lisbon and in Tromso")) == 2  # a sentence's first word is no name
+
+
+@pytest.fixture(scope="module")
+def namesakes(tmp_path_factory: pytest.TempPathFactory) -> GraphRAG:
+    passages = (
+        (
+            "Harrow Gate",
+            "Harrow Gate is a 1971 film. It was directed by Otto Lindqvist and stars Mia Brandt.",
+        ),
+        (
+            "Harrow Gate (novel)",
+            "Harrow Gate is a novel by Ruth Calder. The Fenmark Prize went to it in 1965.",
+        ),
+        ("Otto Lindqvist", "Otto Lindqvist was born in Uppsala."),
+        ("Mia Brandt", "Mia Brandt was a swimmer and an actress. She appeared in the film Harrow Gate."),
+        (
+            "Prizes of the year 1965",
+            "That year the Fenmark Prize went to Ruth Calder, as everybody expected.",
+        ),
+        *(("Uppsala", f"Part {part} of the history of Uppsala, a town.") for part in ("one", "two", "three")),
+    )
+    root = tmp_path_factory.mktemp("namesakes")
+    rag = GraphRAG.init(root, settings={"pipeline": "fast"})
+    rows = (
+        json.dumps({"id": f"p{place}", "title": title, "text": text})
+        for place, (title, text) in enumerate(passages)
+    )
+    (root / "input" / "films.jsonl").write_text("\n".join(rows))
+    rag.index()
+    return rag
+
+
+def test_a_title_spelled_whole_is_meant(namesakes: GraphRAG) -> None:
+    graph = PassageGraph(namesakes.open_index())
+
+    def meant(text: str) -> set[str]:
+        return {graph.titles[unit] for one in graph.titles_in(text) for unit in one.units}
+
+    assert meant("Who directed Harrow Gate?") == {"Harrow Gate"}
+    assert meant("Who wrote Harrow Gate (novel)?") == {"Harrow Gate (novel)"}
+
+
+def test_facts_lead_to_titles_and_to_passages_that_share_a_rare_entity(namesakes: GraphRAG) -> None:
+    graph = PassageGraph(namesakes.open_index())
+    place = {title: unit for unit, title in enumerate(graph.titles)}
+
+    def led(title: str) -> list[tuple[str, str, bool]]:
+        return [
+            (fact.sentence, graph.titles[fact.target], fact.about) for fact in facts_of(graph, place[title])
+        ]
+
+    directed = "Harrow Gate: It was directed by Otto Lindqvist and stars Mia Brandt."
+    assert (directed, "Otto Lindqvist", True) in led("Harrow Gate")
+    assert (directed, "Mia Brandt", True) in led("Harrow Gate")
+    assert not any(
+        about and "novel" in target for _, target, about in led("Harrow Gate")
+    )  # it speaks of itself
+    prize = "Harrow Gate (novel): The Fenmark Prize went to it in 1965."
+    assert (prize, "Prizes of the year 1965", False) in led("Harrow Gate (novel)")
+    known = {match.place for match in graph.view.named_in("Fenmark Prize, Ruth Calder")}
+    assert known
+    asked = facts_of(graph, place["Harrow Gate (novel)"], known)
+    assert all(graph.titles[fact.target] != "Prizes of the year 1965" for fact in asked)
+    back = [(target, about) for _, target, about in led("Otto Lindqvist")]
+    assert back == [("Uppsala", True)] * 3 + [("Harrow Gate", False)]
+
+
+def test_passages_of_one_title_share_what_its_name_gives(namesakes: GraphRAG) -> None:
+    graph = namesakes.retriever("graph")
+    assert isinstance(graph, GraphRetriever)
+    index = namesakes.open_index()
+    found = dict(graph.search("Is Uppsala old?", 8))
+    cosines = dict(DenseRetriever(index, graph.embedder).search("Is Uppsala old?", 8))
+    gained = sorted(
+        (found[row_id] - cosines[row_id] for row_id in found if found[row_id] > cosines[row_id] + 1e-6),
+        reverse=True,
+    )
+    assert gained[:3] == pytest.approx([0.3, 0.15, 0.075], abs=1e-6)
+
+
+def test_a_linked_passage_stays_below_the_one_that_links_it(namesakes: GraphRAG) -> None:
+    graph = namesakes.retriever("graph")
+    assert isinstance(graph, GraphRetriever)
+    index = namesakes.open_index()
+    eager = GraphRetriever(index, graph.embedder, replace(graph.weights, linked=5.0))
+    question = "Where was the director of Harrow Gate born?"
+    cosines = dict(DenseRetriever(index, graph.embedder).search(question, 8))
+    found = eager.search(question, 8)
+    assert titles(index, found)[:2] == ["Harrow Gate", "Otto Lindqvist"]
+    assert found[0][1] == pytest.approx(cosines[found[0][0]] + 0.3, abs=1e-6)
+    assert found[1][1] == pytest.approx(found[0][1], abs=1e-5)
 
 
 def test_the_walk_is_a_distribution_that_prefers_what_is_linked(films: Index) -> None:
