@@ -45,6 +45,26 @@ class RetrievalRun:
             for ranking, question in zip(self.rankings, self.questions, strict=True)
         ]
 
+    def scored(self) -> Scored:
+        """Return every measure of every question."""
+        values = {measure: tuple(self.values(measure)) for measure in MEASURES}
+        return Scored(self.name, tuple(one.id for one in self.questions), values, self.milliseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Every measure of one retriever, question by question, in the order of ``ids``."""
+
+    name: str
+    ids: tuple[str, ...]
+    values: Mapping[str, tuple[float, ...]]
+    milliseconds: tuple[float, ...]
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as plain data, a list for each measure."""
+        values = {measure: [_round(value) for value in self.values[measure]] for measure in MEASURES}
+        return {"id": list(self.ids), **values, "ms": [round(value, 2) for value in self.milliseconds]}
+
 
 MEASURES = (*(f"recall@{k}" for k in _RECALLS), "all_gold@5", "ndcg@10", "mrr")
 
@@ -74,17 +94,17 @@ def run_retriever(
     return RetrievalRun(name, asked, tuple(rankings), tuple(milliseconds))
 
 
-def summary(run: RetrievalRun, baseline: RetrievalRun | None = None) -> dict[str, Any]:
+def summary(run: Scored, baseline: Scored | None = None) -> dict[str, Any]:
     """Return the means of one run as plain data, and how it differs from ``baseline``.
 
     ``p_vs_…`` is the paired bootstrap's p-value for recall@5; ``vs_…`` has difference, interval and
     p-value for every recall, and McNemar's for all_gold@5.
     """
-    interval = bootstrap_interval(run.values("recall@5"))
+    interval = bootstrap_interval(run.values["recall@5"])
     row: dict[str, Any] = {
         "retriever": run.name,
-        "n": len(run.questions),
-        **{measure: _round(statistics.fmean(run.values(measure))) for measure in MEASURES},
+        "n": len(run.ids),
+        **{measure: _round(statistics.fmean(run.values[measure])) for measure in MEASURES},
         "recall@5_interval": [_round(interval.low), _round(interval.high)],
         "p50_ms": round(statistics.median(run.milliseconds), 2),
         "p95_ms": round(float(np.quantile(run.milliseconds, 0.95)), 2),
@@ -96,17 +116,15 @@ def summary(run: RetrievalRun, baseline: RetrievalRun | None = None) -> dict[str
     return row
 
 
-def compare(ours: RetrievalRun, theirs: RetrievalRun) -> dict[str, dict[str, float]]:
+def compare(ours: Scored, theirs: Scored) -> dict[str, dict[str, float]]:
     """Return the paired differences of two runs by measure, with intervals and p-values."""
     compared: dict[str, dict[str, float]] = {}
     for measure in MEASURES:
-        difference = paired_bootstrap(ours.values(measure), theirs.values(measure))
+        mine, other = ours.values[measure], theirs.values[measure]
+        difference = paired_bootstrap(mine, other)
         p = difference.p
         if measure == "all_gold@5":
-            p = mcnemar(
-                [value == 1 for value in ours.values(measure)],
-                [value == 1 for value in theirs.values(measure)],
-            )
+            p = mcnemar([value == 1 for value in mine], [value == 1 for value in other])
         compared[measure] = {
             "difference": _round(difference.mean),
             "low": _round(difference.low),
@@ -125,13 +143,17 @@ def evaluate_retrieval(
     started: Callable[[str, int], None] = lambda _name, _total: None,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[list[dict[str, Any]], list[RetrievalRun]]:
-    """Run ``retrievers`` (makers by name, in order) and return their summaries and their runs."""
+    """Run ``retrievers`` (makers by name, in order) and return their summaries and their runs.
+
+    A summary has every question's own figures under ``by_question``, a list for each measure.
+    """
     runs = []
     for name, make in retrievers.items():
         started(name, sum(1 for question in questions if question.gold))
         runs.append(run_retriever(name, make(), questions, passages, advance))
-    by_name = {run.name: run for run in runs}
-    return [summary(run, by_name.get(baseline)) for run in runs], runs
+    scored = {run.name: run.scored() for run in runs}
+    rows = [{**summary(one, scored.get(baseline)), "by_question": one.as_row()} for one in scored.values()]
+    return rows, runs
 
 
 def _round(value: float) -> float:

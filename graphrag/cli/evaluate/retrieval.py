@@ -41,7 +41,10 @@ def retrieval(
         Path | None, typer.Option("--json", help="Write one object per retriever to this file (- : print).")
     ] = None,
 ) -> None:
-    """Compare retrievers on gold questions: recall, nDCG, MRR, milliseconds, p-values against dense."""
+    """Compare retrievers on gold questions: recall, nDCG, MRR, milliseconds, p-values against dense.
+
+    The files that --json writes can be pooled: `graphrag evaluate pool`.
+    """
     from graphrag.api import GraphRAG
 
     half = chosen_split(split)
@@ -50,12 +53,18 @@ def retrieval(
         rows = GraphRAG.open(root).evaluate_retrieval(
             questions, retrievers=names, split=half, limit=limit, started=bars.start, advance=bars.advance
         )
+    write_or_show(rows, out, f"{rows[0]['n']} questions ({HALVES[half]})")
+
+
+def write_or_show(rows: list[dict[str, Any]], out: Path | None, title: str) -> None:
+    """Print a table of ``rows`` and write them to ``out``, one a line; print nothing else for ``-``."""
+    lines = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]"
     if out is not None and str(out) == "-":
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(lines)
         return
     if out is not None:
-        out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    _show(rows)
+        out.write_text(lines + "\n", encoding="utf-8")
+    _show(rows, title)
 
 
 def chosen_split(name: str) -> Split:
@@ -73,11 +82,11 @@ def chosen_split(name: str) -> Split:
     return found
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[dict[str, Any]], title: str) -> None:
     from rich.table import Table
 
     columns = ("recall@2", "recall@5", "recall@10", "all_gold@5", "ndcg@10", "mrr")
-    table = Table(title=f"{rows[0]['n']} questions ({HALVES[rows[0]['split']]})", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("retriever")
     for name in (*columns, "ms p50", "R@5 against dense"):
         table.add_column(name, justify="right")
