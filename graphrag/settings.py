@@ -95,6 +95,12 @@ class EmbeddingSettings(_Section):
         "title_description",
         description="What is embedded of an entity. `title` is quicker, and enough to find it by name.",
     )
+    exact_up_to: int = Field(
+        100_000,
+        ge=0,
+        description="Rows of a kind up to which a question is compared with every vector; of more, with the "
+        "400 nearest by compressed vectors (docs/benchmarks/search.md).",
+    )
     batch_size: int = Field(64, ge=1, description="Texts per batch.")
     concurrency: int = Field(8, ge=1, description="Batches in flight at once (endpoint).")
     max_retries: int = Field(6, ge=0, description="Retries of a failed batch.")

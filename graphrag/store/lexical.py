@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,16 @@ class LexicalIndex:
         if not tokens or not self.ids:
             return []
         scores = np.asarray(self._bm25.get_scores_from_ids(tokens))
-        k = min(k, len(scores))
-        best = np.argpartition(-scores, k - 1)[:k]
-        found = [(self.ids[int(i)], float(scores[i])) for i in best if scores[i] > 0]
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+        places = np.flatnonzero(scores > 0)
+        if not len(places) or k <= 0:
+            return []
+        there = scores[places]
+        least = np.partition(there, -min(k, len(there)))[-min(k, len(there))]
+        sure, tied = places[there > least], places[there == least]
+        # Of many equally good ones at the end of the list, the ids decide which are in it.
+        last = heapq.nsmallest(k - len(sure), (self.ids[place] for place in tied.tolist()))
+        found = [(self.ids[place], float(scores[place])) for place in sure.tolist()]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0])) + [(one, float(least)) for one in last]
 
 
 def write_lexical_index(folder: Path, kind: str, texts: Sequence[str]) -> None:

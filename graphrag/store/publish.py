@@ -26,14 +26,14 @@ from graphrag.store.layout import Layout
 from graphrag.store.lexical import write_lexical_index
 from graphrag.store.passages import passage_texts
 from graphrag.store.published_sql import QUERIES
-from graphrag.store.vectors import write_vector_index
+from graphrag.store.vectors import EXACT_UP_TO, write_vector_index
 
 if TYPE_CHECKING:
     from graphrag.store.store import Store
 
 MANIFEST = "index.json"
 FORMAT = 2
-SEARCHED = 2  # raised when what rows are searched by changes: the same content is then published anew
+SEARCHED = 3  # raised when what rows are searched by changes: the same content is then published anew
 _CITED = """
 SELECT DISTINCT unnest(finding.citations) AS id
 FROM (SELECT unnest(findings) AS finding FROM community_reports) ORDER BY id
@@ -62,13 +62,15 @@ def publish(
     vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
     vector_kinds: tuple[str, ...],
     report_text: ReportText,
+    exact_up_to: int = EXACT_UP_TO,
 ) -> Path:
     """Write the published form of ``store`` and make it what readers see; return its folder.
 
     ``vectors(kind, table)`` gives one row per row of the published table ``kind``;
     ``report_text(report, numbers)`` renders a report, where ``numbers`` maps the id of a row to
     (section, human_readable_id). The same content is not written twice. ``embedding_tuning`` is the
-    record of how the embedding model was tuned, for the manifest; the model's id covers it.
+    record of how the embedding model was tuned, for the manifest; the model's id covers it. Kinds of
+    more than ``exact_up_to`` rows are searched by codes first.
 
     Raises:
         StoreError: ``output`` exists and is not ours, or the disk is full.
@@ -80,6 +82,7 @@ def publish(
         versions=versions,
         settings=settings,
         embedding_model=embedding_model,
+        exact_up_to=exact_up_to,
     ).removeprefix("b2:")
     target = layout.published / generation
     if not (target / MANIFEST).is_file():
@@ -90,7 +93,15 @@ def publish(
         temporary.mkdir(parents=True)
         try:
             manifest = _write(
-                store, temporary, generation, settings, embedding_model, vectors, vector_kinds, report_text
+                store,
+                temporary,
+                generation,
+                settings,
+                embedding_model,
+                vectors,
+                vector_kinds,
+                report_text,
+                exact_up_to,
             )
             manifest["embedding_tuning"] = embedding_tuning
             text = json.dumps(manifest, indent=1, sort_keys=True)
@@ -150,6 +161,7 @@ def _write(
     vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
     vector_kinds: tuple[str, ...],
     report_text: ReportText,
+    exact_up_to: int,
 ) -> dict[str, Any]:
     """Write tables and search indexes into ``folder``; return the manifest."""
     import pyarrow.parquet as pq
@@ -172,7 +184,7 @@ def _write(
         counts[table.name] = rows.num_rows
         pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
         if vectors is not None and embedding_model is not None and table.name in vector_kinds:
-            write_vector_index(folder, table.name, vectors(table.name, rows))
+            write_vector_index(folder, table.name, vectors(table.name, rows), exact_up_to=exact_up_to)
         if table.name == "text_units":
             write_lexical_index(folder, "text_units", passage_texts(rows, titles))
     return {

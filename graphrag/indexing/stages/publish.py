@@ -31,6 +31,7 @@ async def run(context: StageContext) -> None:
         vectors=vectors,
         vector_kinds=KINDS,
         report_text=_report_text,
+        exact_up_to=context.settings.embedding.exact_up_to,
     )
 
 
