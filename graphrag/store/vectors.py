@@ -119,4 +119,6 @@ def _compared(index: Any, k: int) -> Any:
 
     if not isinstance(index, faiss.IndexRefineFlat):
         return None
-    return faiss.IndexRefineSearchParameters(k_factor=max(_CANDIDATES, _FEWEST_CANDIDATES / k))
+    wanted: Any = faiss.IndexRefineSearchParameters()
+    wanted.k_factor = max(_CANDIDATES, _FEWEST_CANDIDATES / k)
+    return wanted
