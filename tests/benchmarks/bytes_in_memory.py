@@ -33,7 +33,7 @@ def vectors(count: int) -> dict[str, list[float]]:
     rows = np.random.default_rng(0).standard_normal((count, DIMENSION), dtype=np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     found = {}
-    for kind in ("Flat", "HNSW32", "SQ8"):
+    for kind in ("Flat", "PQ128x4fs,RFlat", "HNSW32", "SQ8"):
         index = faiss.index_factory(DIMENSION, kind)
         begun = time.process_time()
         index.train(rows)

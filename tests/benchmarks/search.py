@@ -7,6 +7,10 @@ sum of its words' (384 random numbers each, rare words weigh more), and so is a 
 is near, and no model is measured. A question names a passage's title and two things that its text says.
 The published files are written as publishing writes them, the tables that no retriever reads are empty.
 Every size runs in a process of its own, on one thread.
+
+    python -m tests.benchmarks.search --indexes 20000 [--vectors FILE.npy]
+
+compares kinds of FAISS index on such vectors, or on pairs of rows of FILE, added up and disturbed.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ from graphrag.settings import RetrievalSettings
 from graphrag.store.index import Index
 from graphrag.store.lexical import terms, write_lexical_index
 from graphrag.store.publish import FORMAT, MANIFEST
-from graphrag.store.vectors import EXACT_UP_TO, write_vector_index
+from graphrag.store.vectors import EXACT_UP_TO, n_codes, read_vector_index, write_vector_index
 from tests.benchmarks.synthetic import VERBS, vocabulary
 
 RETRIEVERS = ("bm25", "dense", "hybrid", "graph")
@@ -112,8 +116,6 @@ def build(folder: Path, size: int, exact_up_to: int) -> tuple[WordSumEmbedder, l
 
 
 def _recall(folder: Path, vectors: Vectors, embedder: WordSumEmbedder, questions: Sequence[str]) -> float:
-    from graphrag.store.vectors import read_vector_index
-
     queries = embedder.embed(questions)
     index = read_vector_index(folder, "text_units", [str(row) for row in range(len(vectors))], "")
     found = [{int(one) for one, _ in row} for row in index.search(queries, 10)]
@@ -207,6 +209,59 @@ def one_size(folder: Path, size: int, exact_up_to: int) -> dict[str, Any]:
     }
 
 
+def compare_indexes(size: int, file: Path | None) -> None:
+    """Print CPU seconds to build, bytes, milliseconds a question and recall@10 of kinds of index."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    random = np.random.default_rng(0)
+    if file is None:
+        known = vocabulary(size + 200)
+        words = sorted({word for name in known.names for word in terms(name)})
+        embedder = WordSumEmbedder(dict.fromkeys(words, 1.0))
+        others = known.draw(random, (size + 200) * OTHERS).reshape(-1, OTHERS)
+        rows = embedder.embed(
+            [
+                f"{name} {' '.join(known.names[one] for one in four)}"
+                for name, four in zip(known.names, others, strict=True)
+            ]
+        )
+    else:
+        real = np.load(file)
+        first, second = random.integers(len(real), size=(2, size + 200))
+        rows = real[first] + 0.7 * real[second] + random.normal(scale=0.02, size=(size + 200, real.shape[1]))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    vectors, queries = rows[:size], rows[size:]
+    gold = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
+    codes = f"PQ{n_codes(rows.shape[1])}x4fs,RFlat"
+    for kind, settings in (
+        ("Flat", ("",)),
+        ("HNSW32", ("efSearch=16", "efSearch=128")),
+        (codes, ("k_factor_rf=40",)),
+    ):
+        index = faiss.index_factory(rows.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        began = time.process_time()
+        index.train(vectors[:16_384])
+        index.add(vectors)
+        built = time.process_time() - began
+        for setting in settings:
+            if setting:
+                faiss.ParameterSpace().set_index_parameters(index, setting)
+            began = time.perf_counter()
+            found = [index.search(query[None], 10)[1][0] for query in queries]
+            took = 1000 * (time.perf_counter() - began) / len(queries)
+            shared = [
+                len(set(one.tolist()) & set(best.tolist())) / 10
+                for one, best in zip(found, gold, strict=True)
+            ]
+            row = {
+                "index": f"{kind} {setting}".strip(), "vectors": size, "build_cpu_s": round(built, 2),
+                "bytes": round(faiss.serialize_index(index).nbytes / size), "ms": round(took, 2),
+                "recall@10": round(statistics.fmean(shared), 4),
+            }  # fmt: skip
+            print(json.dumps(row), flush=True)
+
+
 def _peak() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
@@ -218,9 +273,14 @@ def main() -> None:
     arguments.add_argument("--exact-up-to", type=int, default=EXACT_UP_TO)
     arguments.add_argument("--folder", type=Path, help="where indexes are made; they are removed afterwards")
     arguments.add_argument("--json", type=Path)
+    arguments.add_argument("--indexes", type=int, help="compare kinds of index on so many vectors instead")
+    arguments.add_argument("--vectors", type=Path, help="of real texts, for --indexes")
     arguments.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = arguments.parse_args()
     sizes = [int(size) for size in options.passages.split(",")]
+    if options.indexes:
+        compare_indexes(options.indexes, options.vectors)
+        return
     if options.one:
         print(json.dumps(one_size(options.one, sizes[0], options.exact_up_to)))
         return
