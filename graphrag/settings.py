@@ -309,10 +309,10 @@ class QuerySettings(_Section):
     max_rating_calls: int = Field(
         0, ge=0, description="LLM calls that rate reports for `global`; 0: rated by vectors, without a call."
     )
-    planner: Literal["auto", "embed", "tuned", "llm"] = Field(
+    planner: Literal["auto", "embed", "tuned", "llm", "walks"] = Field(
         "auto",
         description="Planner of `path`. `auto`: the tuned one where it knows the graph's relations, else "
-        "`embed`.",
+        "`walks` where relations are an open vocabulary (graphs made of texts), else `embed`.",
     )
     planner_folder: str | None = Field(
         None, description="Folder of a tuned planner; the shipped one when empty."

@@ -164,7 +164,7 @@ def _bridges(
                 strength[entity], said[entity] = good, spelled
             worth[entity] = max(value, worth.get(entity, 0.0))
     chosen = sorted(worth, key=lambda one: (-round(worth[one], 6), one))[:_BRIDGES]
-    texts = [f"{_open_part(relevance.question, said[entity])} {naming.title(entity)}" for entity in chosen]
+    texts = [f"{open_part(relevance.question, said[entity])} {naming.title(entity)}" for entity in chosen]
     if relevance.embedder is None or relevance.vector is None or not texts:
         return [
             Bridge(one, strength[one], replace(relevance, question=text))
@@ -177,7 +177,7 @@ def _bridges(
     ]
 
 
-def _open_part(question: str, said: str) -> str:
+def open_part(question: str, said: str) -> str:
     """Return ``question`` without the words that a sentence (spelled out) has dealt with."""
     open_words = [
         word
@@ -199,7 +199,7 @@ def _second_sentences(
         title = spell(naming.title(bridge.entity))
         units = view.units_of_entities.of(bridge.entity)
         near = bridge.asked.of_rows("text_units", units, "text")
-        leads = np.array([_LEAD * (title in spell(_document_title(resolver, int(unit)))) for unit in units])
+        leads = np.array([_LEAD * (title in spell(document_title(resolver, int(unit)))) for unit in units])
         order = np.lexsort((units, -np.round(near + leads, 6)))[:_UNITS_OF_BRIDGE]
         offered: list[tuple[float, Candidate]] = []
         for place in order.tolist():
@@ -280,7 +280,8 @@ def _likeness(pool: _Pool, texts: list[str], place: int) -> Scores:
     return np.array([len(one & words[place]) / max(1, len(one | words[place])) for one in words])
 
 
-def _document_title(resolver: CitationResolver, unit: int) -> str:
+def document_title(resolver: CitationResolver, unit: int) -> str:
+    """Return the title of the document that text unit ``unit`` is cut from."""
     document_id = resolver.document_of_unit(unit)
     row = resolver.view.index.row("documents", document_id)
     return str((row or {}).get("title") or "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphrag.query.relevance import Relevance
-from graphrag.retrieve.graph_view import GraphView
+from graphrag.retrieve.graph_view import GraphView, cased_words
 
 _NAMED = 1.0
 _TIE_BREAK = 0.1  # among entities of one name, the one whose description fits the question comes first
@@ -19,6 +19,7 @@ _SPELLED = 0.95
 _LEAST_LIKENESS = 85.0  # of 100, by edit distance to a stretch of the question
 _SHORTEST_NAME = 5
 _MOST_SPELLED = 3
+_LEAST_SURE = 0.6  # a walk leads from what the question names, not from what it resembles
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,28 @@ def link_entities(view: GraphView, relevance: Relevance, k: int) -> tuple[list[L
         links[place_] = Link(place_, score, "description", "")
     ranked = sorted(links.values(), key=lambda link: (-link.score, link.place))
     return ranked[:k], len(ranked) - len(ranked[:k])
+
+
+def starts_of(links: list[Link], question: str, n: int) -> list[Link]:
+    """Return the links that walks start from: at most ``n`` entities that ``question`` names.
+
+    Where some are written with capitals, common nouns that happen to be entities ("film", "country")
+    are left out. The longest name first: it says most; then by score and place.
+    """
+    sure = [link for link in links if link.how != "description" and link.score >= _LEAST_SURE]
+    words = cased_words(question)
+    proper = [link for link in sure if _is_proper(link.matched, words)]
+    return sorted(proper or sure, key=lambda link: (-len(link.matched), -link.score, link.place))[:n]
+
+
+def _is_proper(matched: str, words: list[str]) -> bool:
+    wanted = matched.split()
+    for at in range(len(words) - len(wanted) + 1):
+        stretch = words[at : at + len(wanted)]
+        if [word.casefold() for word in stretch] == wanted:
+            # The first word of a question has a capital whatever it is.
+            return any(word[0].isupper() for word in (stretch[1:] if at == 0 else stretch))
+    return any(word[:1].isupper() for word in matched.split())
 
 
 def _spelled_like(view: GraphView, question: str) -> list[tuple[int, float, str]]:

@@ -16,31 +16,30 @@ from graphrag.graph.paths import Budget, PathTrie, RelationPath, Walk
 from graphrag.graph.pruning import flow_paths
 from graphrag.query.answer import context_limit
 from graphrag.query.context import Section, build_context
-from graphrag.query.linking import Link, link_entities
+from graphrag.query.linking import Link, link_entities, starts_of
 from graphrag.query.local import answer_local
 from graphrag.query.path_graph import IndexGraph
-from graphrag.query.planning.base import Plan, PlanFor, Planning, masked
+from graphrag.query.planning.base import Plan, PlanFor, masked
+from graphrag.query.planning.embed import LEAST_COSINE
 from graphrag.query.question import Question
+from graphrag.query.relevance import Relevance
 from graphrag.query.sections import relationships_section, sources_section
+from graphrag.query.text_walks import text_walks
 
 _STARTS = 3  # linked entities that are planned from
-_SURELY = ("name", "spelling", "part of name")
-_LEAST_SURE = 0.6  # a path leads from what the question names, not from what it resembles
 _SHOWN = 12  # answers written out
 _WALKS = 30  # grounded walks whose steps join the context
+_TEXT_HOPS = 2  # entities that a walk over texts passes: every one asks for sentences to be embedded
 
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """The best plan of a question: where it starts, its walks (the best first) and its answers."""
+    """The walks that answer, each with its relation path (the best first), their ends, and why they do."""
 
-    start: Link
-    name: str
-    planning: Planning
-    plan: Plan
-    walks: tuple[Walk, ...]
+    graph: IndexGraph
+    walks: tuple[tuple[Walk, RelationPath], ...]
     answers: tuple[int, ...]
-    cuts: int
+    why: str
 
 
 async def answer_path(question: Question) -> AsyncIterator[str]:
@@ -55,15 +54,14 @@ async def answer_path(question: Question) -> AsyncIterator[str]:
         async for piece in _fall_back(question, why):
             yield piece
         return
-    index_graph = question.paths.graph
-    await _use(question, index_graph, grounded)
+    await _use(question, grounded)
     if question.mode == "extractive":
-        question.answer = _direct(index_graph, grounded)
+        question.answer = _direct(grounded)
         yield question.answer
         return
     spoken = "\n".join(
-        f"{place}. {index_graph.spoken(walk, grounded.plan.path)}"
-        for place, walk in enumerate(grounded.walks[:_WALKS], start=1)
+        f"{place}. {grounded.graph.spoken(walk, path)}"
+        for place, (walk, path) in enumerate(grounded.walks[:_WALKS], start=1)
     )
     request = question.writer.request("path_answer", question.text, f"{spoken}\n\n{question.context_text}")
     async for piece in question.write("answer", request):
@@ -71,11 +69,11 @@ async def answer_path(question: Question) -> AsyncIterator[str]:
 
 
 async def plan_and_ground(question: Question) -> tuple[Grounded | None, str]:
-    """Link, plan and ground a question; return the best walkable plan, or None and why there is none."""
+    """Link, plan and ground a question; return the best walks, or None and why there are none."""
     settings = question.settings.query
     relevance = await question.relevance()
     links, _ = await asyncio.to_thread(link_entities, question.view, relevance, settings.top_k_entities)
-    starts = [link for link in links if link.how in _SURELY and link.score >= _LEAST_SURE][:_STARTS]
+    starts = starts_of(links, question.text, _STARTS)
     for link in starts:
         event = {"event": "linked", "section": "Entities", "number": link.place, "how": link.how}
         question.trace.append({**event, "score": round(link.score, 4), "why": "a start of paths"})
@@ -83,42 +81,69 @@ async def plan_and_ground(question: Question) -> tuple[Grounded | None, str]:
         return None, "the question names no entity of the graph"
     if len(starts) > 1:
         _connect(question, [link.place for link in starts])
-    planner, chosen = question.paths.planner(settings, question.chat_model, question.account)
-    question.trace.append({"event": "planner", "planner": planner.name, "why": chosen})
-    graph = question.paths.graph.graph
-    best: Grounded | None = None
+    name, chosen = question.paths.planner_name(settings)
+    question.trace.append({"event": "planner", "planner": name, "why": chosen})
+    if name == "walks":
+        return await asyncio.to_thread(_walk_texts, question, starts, relevance)
+    return await _follow_plan(question, starts, name)
+
+
+async def _follow_plan(question: Question, starts: list[Link], name: str) -> tuple[Grounded | None, str]:
+    """Plan from each start and walk exactly the plan that scores best, if its planner trusts it."""
+    settings = question.settings.query
+    planner = question.paths.planner(name, settings, question.chat_model, question.account)
+    index_graph = question.paths.graph
+    graph = index_graph.graph
+    best: tuple[Plan, PathTrie, str] | None = None
     reasons = []
     for link in starts:
-        name = graph.names[link.place]
+        start = graph.names[link.place]
         trie = PathTrie(graph, [link.place], budget=Budget(max_nodes=settings.max_path_nodes))
         spelled = masked(question.text, link.matched)
         if spelled == question.text:
-            spelled = masked(question.text, name)
+            spelled = masked(question.text, start)
         asked = PlanFor(question.text, spelled)
         planning = await planner.plan(asked, trie, max_hops=settings.max_hops, k=settings.top_k_paths)
         for plan in planning.plans:
             steps = list(graph.path_names(plan.path))
-            event = {"event": "plan", "start": name, "path": steps, "score": round(plan.score, 4)}
+            event = {"event": "plan", "start": start, "path": steps, "score": round(plan.score, 4)}
             question.trace.append({**event, "trusted": planning.trusted, "why": planning.why})
         if not planning.trusted:
-            reasons.append(f"{name}: {planning.why}")
-            continue
-        if best is None or planning.plans[0].score > best.plan.score:
-            best = await asyncio.to_thread(_ground, trie, link, name, planning)
+            reasons.append(f"{start}: {planning.why}")
+        elif best is None or planning.plans[0].score > best[0].score:
+            best = (planning.plans[0], trie, planning.why)
     if best is None:
         return None, "; ".join(reasons)
-    if best.cuts:
-        why = f"a step reached more than {settings.max_path_nodes} nodes; the best were kept"
-        question.trace.append({"event": "cut", "section": "Paths", "number": best.cuts, "why": why})
-    return best, best.planning.why
+    plan, trie, why = best
+    ranked = await asyncio.to_thread(trie.ranked_ends, plan.path)
+    shown = await asyncio.to_thread(trie.walks, plan.path, ends=np.sort(ranked[:_WALKS]))
+    by_end = {walk.end: (walk, plan.path) for walk in shown}
+    walks = tuple(by_end[node] for node in ranked[:_WALKS].tolist() if node in by_end)
+    if trie.cuts:
+        cut = f"a step reached more than {settings.max_path_nodes} nodes; the best were kept"
+        question.trace.append({"event": "cut", "section": "Paths", "number": trie.cuts, "why": cut})
+    return Grounded(index_graph, walks, tuple(ranked.tolist()), why), why
 
 
-def _ground(trie: PathTrie, link: Link, name: str, planning: Planning) -> Grounded:
-    plan = planning.plans[0]
-    ranked = trie.ranked_ends(plan.path)
-    by_end = {walk.end: walk for walk in trie.walks(plan.path, ends=np.sort(ranked[:_WALKS]))}
-    walks = tuple(by_end[int(node)] for node in ranked[:_WALKS] if int(node) in by_end)
-    return Grounded(link, name, planning, plan, walks, tuple(ranked.tolist()), trie.cuts)
+def _walk_texts(question: Question, starts: list[Link], relevance: Relevance) -> tuple[Grounded | None, str]:
+    """Walk by the sentences of an index made of texts; the ends of the best walks are the answers."""
+    index_graph = question.paths.graph_with_texts
+    hops = min(question.settings.query.max_hops, _TEXT_HOPS)
+    places = [link.place for link in starts]
+    found = text_walks(question.view, index_graph, places, relevance, hops=hops)
+    for one in found[: question.settings.query.top_k_paths]:
+        start = index_graph.graph.names[one.walk.nodes[0]]
+        steps = list(index_graph.graph.path_names(one.path))
+        event = {"event": "plan", "start": start, "path": steps, "score": round(one.score, 4)}
+        question.trace.append({**event, "trusted": one.weakest >= LEAST_COSINE, "why": "; ".join(one.texts)})
+    if not found:
+        return None, "no walk leads away from what the question names"
+    if found[0].weakest < LEAST_COSINE:
+        best = f"{found[0].weakest:.2f} to the question (at least {LEAST_COSINE} is wanted)"
+        return None, f"the words of the best walk have cosine {best}"
+    walks = tuple((one.walk, one.path) for one in found[:_WALKS])
+    ends = tuple(dict.fromkeys(walk.end for walk, _ in walks))
+    return Grounded(index_graph, walks, ends, "its sentences are the nearest to the question"), ""
 
 
 def _connect(question: Question, starts: list[int]) -> None:
@@ -130,13 +155,17 @@ def _connect(question: Question, starts: list[int]) -> None:
         question.connections.append(found.walk)
 
 
-async def _use(question: Question, index_graph: IndexGraph, grounded: Grounded) -> None:
+async def _use(question: Question, grounded: Grounded) -> None:
     """Put the steps of the walks, and the text units that state them, into the context."""
-    walks = [*grounded.walks, *question.connections]
-    rows = list(dict.fromkeys(index_graph.reference(edge)[1] for walk in walks for edge in walk.edges))
+    graph = grounded.graph
+    edges = [edge for walk, _ in grounded.walks for edge in walk.edges]
+    edges += [edge for walk in question.connections for edge in walk.edges]
+    references = list(dict.fromkeys(graph.reference(edge) for edge in edges))
+    rows = [number for section, number in references if section == "Relationships"]
     places = np.array(rows, dtype=np.int64)
     units, _ = question.view.units_of_relationships.of_many(places)
-    chosen = np.array(list(dict.fromkeys(units.tolist())), dtype=np.int64)
+    passed = [number for section, number in references if section == "Sources"]
+    chosen = np.array(list(dict.fromkeys([*passed, *units.tolist()])), dtype=np.int64)
     index = question.view.index
     sections: list[Section] = [
         relationships_section(index, places, np.linspace(1, 0, len(places))),
@@ -147,33 +176,30 @@ async def _use(question: Question, index_graph: IndexGraph, grounded: Grounded) 
         wanted = context_limit(question.settings, wanted, question.text)
     context = await asyncio.to_thread(build_context, sections, wanted)
     question.use(context)
-    for walk in grounded.walks:
-        event = {"event": "path", "answer": index_graph.graph.names[walk.end]}
-        steps = [_step(question, index_graph, edge) for edge in walk.edges]
-        spoken = index_graph.spoken(walk, grounded.plan.path)
-        question.trace.append({**event, "path": spoken, "steps": steps, "why": grounded.planning.why})
+    for walk, path in grounded.walks:
+        event = {"event": "path", "answer": graph.graph.names[walk.end], "path": graph.spoken(walk, path)}
+        steps = [_step(question, graph, edge) for edge in walk.edges]
+        question.trace.append({**event, "steps": steps, "why": grounded.why})
 
 
-def _step(question: Question, index_graph: IndexGraph, edge: int) -> dict[str, object]:
-    _, number = index_graph.reference(edge)
+def _step(question: Question, graph: IndexGraph, edge: int) -> dict[str, object]:
+    section, number = graph.reference(edge)
+    if section == "Sources":
+        return {"relationship": None, "text_units": [number]}
     units = question.view.units_of_relationships.of(number).tolist()
     return {"relationship": number, "text_units": units}
 
 
-def _direct(index_graph: IndexGraph, grounded: Grounded) -> str:
-    names = [index_graph.graph.names[node] for node in grounded.answers]
+def _direct(grounded: Grounded) -> str:
+    names = list(dict.fromkeys(grounded.graph.graph.names[node] for node in grounded.answers))
     shown = ", ".join(names[:_SHOWN])
     if len(names) > _SHOWN:
         shown += f" and {len(names) - _SHOWN} more"
     lines = [f"{shown}."]
-    for walk in grounded.walks[:_SHOWN]:
-        cited = [index_graph.reference(edge) for edge in walk.edges]
-        lines.append(f"{_spoken(index_graph, walk, grounded.plan.path)} {format_citations(cited)}")
+    for walk, path in grounded.walks[:_SHOWN]:
+        cited = list(dict.fromkeys(grounded.graph.reference(edge) for edge in walk.edges))
+        lines.append(f"- {grounded.graph.spoken(walk, path)} {format_citations(cited)}")
     return "\n".join(lines)
-
-
-def _spoken(index_graph: IndexGraph, walk: Walk, path: RelationPath) -> str:
-    return f"- {index_graph.spoken(walk, path)}"
 
 
 async def _fall_back(question: Question, why: str) -> AsyncIterator[str]:

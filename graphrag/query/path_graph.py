@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from graphrag.embed.base import Embedder
 from graphrag.graph.paths import Ints, PathGraph, Walk
@@ -17,26 +18,32 @@ from graphrag.query.planning.registry import fits, known_steps, make_planner, sh
 from graphrag.retrieve.graph_view import GraphView, lookup
 from graphrag.settings import QuerySettings
 
-CLAIM_SUBJECT, CLAIM_OBJECT = "claim about", "claim to"
+CLAIM_SUBJECT, CLAIM_OBJECT, MENTIONED_IN = "claim about", "claim to", "mentioned in"
+_OPEN, _SELDOM = 50, 20  # relations, and edges per relation: so many, so seldom is no vocabulary to plan with
+UNLABELLED = (
+    "related to"  # what extraction writes where it saw that two entities belong together, and not how
+)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexGraph:
     """A path graph whose node ``n`` is the entity of that number, as long as there are entities.
 
-    ``rows`` gives for every edge the relationship or the claim behind it, ``claims`` says which.
-    With claims, each is a node of its own after the entities, so statements about statements can be
-    walked: :data:`CLAIM_SUBJECT` and :data:`CLAIM_OBJECT` lead from a claim to what it is about.
+    ``rows`` gives for every edge the relationship, the claim or the text unit behind it; ``others`` says
+    which of the latter two it is. With claims, each is a node of its own after the entities, so
+    statements about statements can be walked: :data:`CLAIM_SUBJECT` and :data:`CLAIM_OBJECT` lead from
+    a claim to what it is about. With text units, :data:`MENTIONED_IN` leads to where an entity stands.
     """
 
     graph: PathGraph
     rows: Ints
     n_relationships: int
     n_entities: int
+    others: str = "Claims"
 
     def reference(self, edge: int) -> tuple[str, int]:
         """Return what an answer cites for an edge: section and number."""
-        return ("Relationships" if edge < self.n_relationships else "Claims", int(self.rows[edge]))
+        return ("Relationships" if edge < self.n_relationships else self.others, int(self.rows[edge]))
 
     def spoken(self, walk: Walk, path: tuple[int, ...]) -> str:
         """Return a walk in words: ``Tracker → directed by → Ian Sharp``."""
@@ -47,16 +54,10 @@ class IndexGraph:
 
 def graph_of_index(view: GraphView, *, claims: bool = False) -> IndexGraph:
     """Return the path graph of an index; about a second for 10^6 relationships."""
-    index = view.index
-    relationships, predicates = index.table("relationships"), index.table("predicates")
-    source, target = view.relationship_ends
-    labels: list[str] = predicates["label"].to_pylist()
-    relation = lookup(relationships["predicate_id"], predicates["id"])
-    names: list[str] = list(index.table("entities")["title"].to_pylist())
+    parts, labels, names = _relationships(view)
     n_entities = len(names)
-    known = np.flatnonzero((source >= 0) & (target >= 0) & (relation >= 0))
-    parts = [(source[known], relation[known], target[known], known, view.weights[known])]
     if claims:
+        index = view.index
         covariates, ids = index.table("covariates"), index.table("entities")["id"]
         names += [str(text or "") for text in covariates["description"].to_pylist()]
         for offset, column in enumerate(("subject_entity_id", "object_entity_id")):
@@ -65,9 +66,47 @@ def graph_of_index(view: GraphView, *, claims: bool = False) -> IndexGraph:
             step = np.full(len(there), len(labels) + offset, dtype=np.int64)
             parts.append((there + n_entities, step, about[there], there, np.ones(len(there))))
         labels = [*labels, CLAIM_SUBJECT, CLAIM_OBJECT]
+    return _assembled(parts, labels, names, n_entities, "Claims")
+
+
+def graph_with_texts(view: GraphView) -> IndexGraph:
+    """Return the path graph of an index with its text units as nodes: what is mentioned together is joined.
+
+    Extraction misses relations; that two entities stand in one text unit is known all the same. A
+    node of a text unit follows the entities, called as its document.
+    """
+    parts, labels, names = _relationships(view)
+    n_entities = len(names)
+    index, mentioned = view.index, view.units_of_entities
+    documents = index.table("documents")
+    titles = dict(zip(documents["id"].to_pylist(), documents["title"].to_pylist(), strict=True))
+    names += [f"“{titles.get(one) or one}”" for one in index.table("text_units")["document_id"].to_pylist()]
+    owners = np.repeat(np.arange(n_entities, dtype=np.int64), np.diff(mentioned.offsets))
+    step = np.full(len(owners), len(labels), dtype=np.int64)
+    parts.append((owners, step, mentioned.values + n_entities, mentioned.values, np.ones(len(owners))))
+    return _assembled(parts, [*labels, MENTIONED_IN], names, n_entities, "Sources")
+
+
+_Part = tuple[Ints, Ints, Ints, Ints, npt.NDArray[np.float64]]
+
+
+def _relationships(view: GraphView) -> tuple[list[_Part], list[str], list[str]]:
+    index = view.index
+    relationships, predicates = index.table("relationships"), index.table("predicates")
+    source, target = view.relationship_ends
+    labels: list[str] = predicates["label"].to_pylist()
+    relation = lookup(relationships["predicate_id"], predicates["id"])
+    known = np.flatnonzero((source >= 0) & (target >= 0) & (relation >= 0))
+    names: list[str] = list(index.table("entities")["title"].to_pylist())
+    return [(source[known], relation[known], target[known], known, view.weights[known])], labels, names
+
+
+def _assembled(
+    parts: list[_Part], labels: list[str], names: list[str], n_entities: int, others: str
+) -> IndexGraph:
     heads, relations, tails, rows, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
     graph = PathGraph(heads, relations, tails, names, labels, weights)
-    return IndexGraph(graph, rows, len(known), n_entities)
+    return IndexGraph(graph, rows, len(parts[0][0]), n_entities, others)
 
 
 class PathResources:
@@ -90,27 +129,32 @@ class PathResources:
         return graph_of_index(self._view, claims=True)
 
     @cached_property
+    def graph_with_texts(self) -> IndexGraph:
+        """Return the graph of entities and text units."""
+        return graph_with_texts(self._view)
+
+    @cached_property
     def tuned_planner_fits(self) -> bool:
         """Return whether the shipped planner knows most of the graph's relations."""
         return self._automatic(shipped_planner())[0] == "tuned"
 
-    def planner(
-        self, settings: QuerySettings, chat_model: ChatModel | None, account: Account
-    ) -> tuple[Planner, str]:
-        """Return the planner of the settings, and why it is that one.
+    def planner_name(self, settings: QuerySettings) -> tuple[str, str]:
+        """Return the name of the planner of the settings, and why it is that one.
 
         ``auto`` is the tuned planner where it was trained with this embedder and knows most of the
-        graph's relations, else the untuned one.
+        graph's relations, else ``walks`` where the relations are an open vocabulary, else ``embed``.
         """
-        folder = None
-        if settings.planner_folder is not None:
-            folder = (self._root or Path()) / settings.planner_folder
-        name: str = settings.planner
-        why = "query.planner says so"
-        if name == "auto":
-            name, why = self._automatic(folder or shipped_planner())
+        if settings.planner != "auto":
+            return settings.planner, "query.planner says so"
+        return self._automatic(self._folder(settings) or shipped_planner())
+
+    def planner(
+        self, name: str, settings: QuerySettings, chat_model: ChatModel | None, account: Account
+    ) -> Planner:
+        """Return planner ``name``; those that ask no language model are kept for the next question."""
+        folder = self._folder(settings)
         if name == "llm":  # counts its calls for one question: never shared
-            planner = make_planner(
+            return make_planner(
                 name,
                 self._embedder,
                 folder=folder,
@@ -118,19 +162,26 @@ class PathResources:
                 account=account,
                 root=self._root,
             )
-            return planner, why
         key = (name, settings.planner_folder)
         if key not in self._planners:
             self._planners[key] = make_planner(name, self._embedder, folder=folder)
-        return self._planners[key], why
+        return self._planners[key]
+
+    def _folder(self, settings: QuerySettings) -> Path | None:
+        if settings.planner_folder is None:
+            return None
+        return (self._root or Path()) / settings.planner_folder
 
     def _automatic(self, folder: Path) -> tuple[str, str]:
-        if not fits(folder, self._embedder):
-            return "embed", "no tuned planner was trained with this embedder"
         graph = self.graph.graph
-        known = {step.removeprefix("~") for step in known_steps(folder)}
-        edges = np.bincount(graph.relations, minlength=graph.n_relations)
-        shared = sum(int(n) for n, name in zip(edges, graph.relation_names, strict=True) if name in known)
-        if shared * 2 < graph.n_edges or not graph.n_edges:
-            return "embed", f"the tuned planner knows the relations of {shared} of {graph.n_edges} edges"
-        return "tuned", f"the tuned planner knows the relations of {shared} of {graph.n_edges} edges"
+        why = "no tuned planner was trained with this embedder"
+        if fits(folder, self._embedder):
+            known = {step.removeprefix("~") for step in known_steps(folder)}
+            edges = np.bincount(graph.relations, minlength=graph.n_relations)
+            shared = sum(int(n) for n, name in zip(edges, graph.relation_names, strict=True) if name in known)
+            why = f"the tuned planner knows the relations of {shared} of {graph.n_edges} edges"
+            if graph.n_edges and shared * 2 >= graph.n_edges:
+                return "tuned", why
+        if graph.n_relations >= _OPEN and graph.n_edges < _SELDOM * graph.n_relations:
+            return "walks", f"{why}, and {graph.n_edges} edges have {graph.n_relations} relations"
+        return "embed", why

@@ -25,6 +25,11 @@ def words_of(name: str) -> list[str]:
     return _WORD.findall(name.casefold())
 
 
+def cased_words(text: str) -> list[str]:
+    """Cut a text into words, as they are written."""
+    return _WORD.findall(text)
+
+
 def lookup(values: pa.ChunkedArray | pa.Array, ids: pa.ChunkedArray | pa.Array) -> Places:
     """Return for each of ``values`` its place in ``ids``, -1 where it is absent or null."""
     if isinstance(ids, pa.ChunkedArray):
@@ -231,7 +236,7 @@ class GraphView:
         over names. Words in ``exclude`` do not count; in a text with capitals only capitalised
         words do. Best first, ties by place.
         """
-        spelled = _WORD.findall(text)
+        spelled = cased_words(text)
         named_style = any(word[0].isupper() for word in spelled[1:])
         asked = {
             word.casefold()

@@ -12,7 +12,16 @@ from graphrag.embed.base import TokenEmbedder
 from graphrag.errors import ConfigError
 from graphrag.query.planning.base import MASK, step_text
 from graphrag.query.planning.examples import PlanExample
-from graphrag.query.planning.scorer import PAIR_SCALE, REACH, ROLES, SHARPNESS, StepScorer, positions
+from graphrag.query.planning.scorer import (
+    HOPS_SCALE,
+    MOST_HOPS,
+    PAIR_SCALE,
+    REACH,
+    ROLES,
+    SHARPNESS,
+    StepScorer,
+    positions,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -163,6 +172,7 @@ def _fresh(dimension: int, n_steps: int, size: int, generator: torch.Generator) 
         weights[f"{role}.position"] = torch.zeros(2 * REACH + 1)
     weights["pair.left"], weights["pair.right"] = drawn(_PAIR_SIZE), drawn(_PAIR_SIZE)
     weights["pair.own"] = torch.zeros((n_steps, n_steps))
+    weights["hops"] = torch.zeros(MOST_HOPS)
     return {name: value.requires_grad_() for name, value in weights.items()}
 
 
@@ -185,6 +195,7 @@ def _loss(
     paths = batch.paths.clamp(min=0)
     last = paths.gather(1, present.sum(1, keepdim=True) - 1)[:, 0]
     scores = roles["first"][:, paths[:, 0]] + roles["last"][:, last]
+    scores = scores + HOPS_SCALE * weights["hops"][present.sum(1).clamp(max=MOST_HOPS) - 1]
     for place in range(paths.shape[1]):
         scores = scores + roles["any"][:, paths[:, place]] * present[:, place]
         if place:

@@ -5,10 +5,10 @@ masked). Every step of the graph is scored in three roles by attention over the 
 *first* step, the *last* one, and anywhere (*any*). Pairs of neighbouring steps have a score that
 does not depend on the question, so what follows what is learnt once. A path's score is the sum:
 
-    first(r1) + last(rn) + sum any(ri) + sum pair(ri, ri+1)
+    first(r1) + last(rn) + sum any(ri) + sum pair(ri, ri+1) + hops(n)
 
-Nothing in it knows whole paths or their length: that is why it answers three hops after having
-seen one and two (``docs/benchmarks/paths.md``).
+Nothing in it knows whole paths: that is why it answers three hops after having seen one and two
+(``docs/benchmarks/paths.md``). How many hops are asked for at all is one number per length.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ ROLES = ("first", "last", "any")
 REACH = 12  # tokens before and after the mask that have a position of their own
 SHARPNESS = 4.0
 PAIR_SCALE = 5.0
+HOPS_SCALE = 20.0
+MOST_HOPS = 6
 KIND = "steps"
 CONFIG_FILE, WEIGHTS_FILE = "planner.json", "planner.safetensors"
 _WIDTH = 64
@@ -117,6 +119,7 @@ class _Reading:
         self._values = {role: tokens.vectors @ w[f"{role}.token_value"] for role in ROLES}
         self._roles: dict[str, dict[str, float]] = {role: {} for role in ROLES}
         self._pairs: dict[str, tuple[Floats, Floats]] = {}
+        self._hops = w["hops"] * HOPS_SCALE if "hops" in w else np.zeros(MOST_HOPS, dtype=np.float32)
 
     def read(self, names: Sequence[str]) -> None:
         """Score the steps called ``names`` that were not scored yet."""
@@ -149,12 +152,16 @@ class _Reading:
             score += float(self._weights["pair.own"][self._own[before], self._own[after]])
         return score
 
+    def hops(self, n: int) -> float:
+        return float(self._hops[min(n, MOST_HOPS) - 1])
+
     def path(self, names: Sequence[str]) -> float:
         """Return the score of a whole path."""
         self.read(names)
         inner = sum(self.pair(one, two) for one, two in pairwise(names))
         anywhere = sum(self.role("any", name) for name in names)
-        return self.role("first", names[0]) + self.role("last", names[-1]) + anywhere + inner
+        ends = self.role("first", names[0]) + self.role("last", names[-1]) + self.hops(len(names))
+        return ends + anywhere + inner
 
 
 class StepPlanner:
@@ -203,7 +210,7 @@ class StepPlanner:
             for step in options:
                 if step == STOP:
                     considered += 1
-                    gains.append(reading.role("last", before))
+                    gains.append(reading.role("last", before) + reading.hops(len(path)))
                     continue
                 name = names[step]
                 link = reading.pair(before, name) if path else reading.role("first", name)
