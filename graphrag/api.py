@@ -367,13 +367,13 @@ class GraphRAG:
         """Measure ``query(method="path")`` on this index: answers at the ends of paths, passages recalled.
 
         ``questions`` is a file with answers and gold passages; ``overrides`` are query settings such
-        as ``planner``. BM25 and dense retrieval are beside it. No LLM call but the planner's.
+        as ``planner``. BM25, dense and graph retrieval are beside it. No LLM call but the planner's.
         """
         from graphrag.evaluate.index_paths import ask_index
         from graphrag.evaluate.questions import read_questions
 
         asked = read_questions(Path(questions), limit=limit)
-        baselines = {name: self.retriever(name) for name in ("bm25", "dense")}
+        baselines = {name: self.retriever(name) for name in ("bm25", "dense", "graph")}
         engine = self._query_engine()
         return asyncio.run(ask_index(engine, asked, baselines, advance=advance, **overrides))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Out = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file (- : print).")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Ask only N questions, drawn by the seed.")]
 _COMPOSED = 2500
+_OF_KIND = ("answered_by_path", "answer_in_ends", "recall@5_dense", "recall@5_path")
 
 
 def register(group: typer.Typer) -> None:
@@ -41,7 +42,12 @@ def paths(
             "--graph", "-g", help="Triples: tab or | separated, RDF, or .gz. Without: the project's index."
         ),
     ] = None,
-    planner: Annotated[str, typer.Option(help="embed (untuned), tuned, or llm.")] = "tuned",
+    planner: Annotated[
+        str | None,
+        typer.Option(
+            help="embed (untuned), tuned, llm; on an index also walks. Not given: tuned, on an index auto."
+        ),
+    ] = None,
     planner_folder: Annotated[
         Path | None, typer.Option(help="Folder of a tuned planner; the shipped one when not given.")
     ] = None,
@@ -81,8 +87,9 @@ def paths(
     if split is not None and split not in files.PATH_SPLITS:
         raise ConfigError(f"There is no split {split!r}.", hint=f"There are: {', '.join(files.PATH_SPLITS)}.")
     if graph is None:
-        _on_index(root, questions, planner, planner_folder, max_hops, limit, out)
+        _on_index(root, questions, planner or "auto", planner_folder, max_hops, limit, out)
         return
+    planner = planner or "tuned"
     triples = read_triples(graph)
     there = triples.graph()
     asked = files.read_path_questions(questions)
@@ -152,8 +159,13 @@ def _on_index(
     _write({"planner": planner, "max_hops": max_hops, **figures}, out)
     if str(out) != "-":
         for name, value in figures.items():
-            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-            stdout().print(f"  {name:<30} {shown}", highlight=False)
+            if name != "by_kind":
+                shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+                stdout().print(f"  {name:<30} {shown}", highlight=False)
+        for kind, row in figures.get("by_kind", {}).items():
+            kept = {name: value for name, value in row.items() if name in _OF_KIND}
+            shown = "   ".join(f"{name} {value:.3f}" for name, value in kept.items())
+            stdout().print(f"  {kind} ({row['n']}): {shown}", highlight=False)
 
 
 def plans(
