@@ -29,6 +29,7 @@ class PathOutcome:
     milliseconds: float
     answered: bool
     paths_considered: int
+    visited: int = 0
 
 
 def normalised(answer: str) -> str:
@@ -76,26 +77,29 @@ async def ask_paths(
     counterfactual: bool = False,
     always_answer: bool = False,
     may_return: bool = False,
+    width: int | None = None,
     advance: Callable[[], None] | None = None,
 ) -> list[PathOutcome]:
     """Answer every question with the end nodes of the best plan (``direct``): no LLM call of its own.
 
     An untrusted plan is an abstention, which counts as wrong, unless ``always_answer``. With
-    ``counterfactual`` the gold edges are taken out of the graph first.
+    ``counterfactual`` the gold edges are taken out of the graph first. ``width`` explores: a stepwise
+    planner keeps so many partial paths after each step.
     """
     outcomes = []
+    narrow = {} if width is None else {"width": width}
     for question in questions:
         there = graph.without(gold_edges(graph, question)) if counterfactual else graph
         start = there.node(question.topic)
         began = time.perf_counter()
         answers: list[str] = []
         path: RelationPath | None = None
-        considered = 0
+        considered = visited = 0
         if start is not None:
             trie = PathTrie(there, [start], budget=Budget(), may_return=may_return)
             asked = PlanFor(question.text, masked(question.text, question.topic))
-            planning = await planner.plan(asked, trie, max_hops=max_hops, k=3)
-            considered = planning.considered
+            planning = await planner.plan(asked, trie, max_hops=max_hops, k=3, **narrow)
+            considered, visited = planning.considered, len(trie.visited)
             if planning.plans and (planning.trusted or always_answer):
                 path = planning.plans[0].path
                 answers = [there.names[int(node)] for node in trie.ranked_ends(path)]
@@ -103,7 +107,7 @@ async def ask_paths(
         values = score_answers(answers, question.answers)
         if question.path is not None:
             values["path_exact"] = float(path is not None and there.path_names(path) == question.path)
-        outcomes.append(PathOutcome(values, elapsed, bool(answers), considered))
+        outcomes.append(PathOutcome(values, elapsed, bool(answers), considered, visited))
         if advance is not None:
             advance()
     return outcomes
@@ -151,6 +155,7 @@ def summary(outcomes: Sequence[PathOutcome]) -> dict[str, Any]:
     found["p50_ms"] = round(float(np.median(times)), 3)
     found["p95_ms"] = round(float(np.quantile(times, 0.95)), 3)
     found["paths_considered"] = float(np.median([one.paths_considered for one in outcomes]))
+    found["nodes_visited"] = float(np.mean([one.visited for one in outcomes]))
     return found
 
 

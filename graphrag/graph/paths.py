@@ -218,6 +218,11 @@ class PathTrie:
         """Return how many prefixes lost nodes to the budget."""
         return sum(front.cut for front in self._fronts.values())
 
+    @property
+    def visited(self) -> Ints:
+        """Return the nodes that were reached so far, ascending, the starts among them."""
+        return np.unique(np.concatenate([front.nodes for front in self._fronts.values()]))
+
     def ends(self, path: RelationPath) -> Ints:
         """Return the nodes at the end of ``path``, ascending; none where it does not exist."""
         return self._front(path).nodes

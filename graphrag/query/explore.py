@@ -24,8 +24,10 @@ from graphrag.llm.prompts import render
 from graphrag.query.citations import CitationResolver
 from graphrag.query.context import Section, build_context
 from graphrag.query.extractive import candidates_of_units, least_similarity
-from graphrag.query.linking import link_entities
+from graphrag.query.linking import Link, link_entities, starts_of
+from graphrag.query.path import direct_answer, follow_plan, use_walks
 from graphrag.query.path_graph import IndexGraph
+from graphrag.query.planning.base import EXPLORED_WIDTH, StepwisePlanner
 from graphrag.query.question import Question, one_block
 from graphrag.query.relevance import Relevance
 from graphrag.query.result import NO_ANSWER
@@ -83,13 +85,16 @@ async def answer_explore(question: Question) -> AsyncIterator[str]:
 
     Bounded by ``explore_hops``, ``explore_calls`` and ``explore_tokens``: what is exhausted ends the
     exploration and is named in the trace. An answer is made of entities that were visited, each
-    with the walk that led to it. Without a model, facts are ranked by vectors and sentences of the
-    text units behind them are quoted.
+    with the walk that led to it. Without a language model a stepwise planner that knows the graph's
+    relations decides which steps to follow, when to stop, and when to abstain; without such a
+    planner, facts are ranked by vectors and sentences of the text units behind them are quoted.
     """
     index_graph = question.paths.graph_with_claims
     relevance = await question.relevance()
-    links, _ = await asyncio.to_thread(link_entities, question.view, relevance, _STARTS)
-    links = [link for link in links if link.how != "description"] or links[:1]
+    found, _ = await asyncio.to_thread(
+        link_entities, question.view, relevance, question.settings.query.top_k_entities
+    )
+    links = starts_of(found, question.text, _STARTS) or found[:1]
     starts = [link.place for link in links]
     memory = _Memory({node: Walk((node,), ()) for node in starts}, dict.fromkeys(starts, ()), list(starts))
     for link in links:
@@ -99,6 +104,11 @@ async def answer_explore(question: Question) -> AsyncIterator[str]:
         yield _abstain(question, "the question names no entity of the graph")
         return
     if question.mode == "extractive":
+        planner, why = _policy(question)
+        if planner is not None:
+            question.trace.append({"event": "planner", "planner": planner.name, "why": why})
+            yield await _by_planner(question, planner, links)
+            return
         async for piece in _by_vectors(question, index_graph, memory, relevance):
             yield piece
         return
@@ -115,6 +125,23 @@ async def answer_explore(question: Question) -> AsyncIterator[str]:
         lines.append(f"- {index_graph.spoken(walk, memory.steps_by[node])} {format_citations(cited)}")
     question.answer = "\n".join(lines)
     yield question.answer
+
+
+def _policy(question: Question) -> tuple[StepwisePlanner | None, str]:
+    name, why = question.paths.planner_name(question.settings.query)
+    if name != "tuned":
+        return None, why
+    planner = question.planner(name)
+    return (planner if isinstance(planner, StepwisePlanner) else None), why
+
+
+async def _by_planner(question: Question, planner: StepwisePlanner, links: list[Link]) -> str:
+    grounded, why = await follow_plan(question, links, planner, width=EXPLORED_WIDTH)
+    if grounded is None:
+        return _abstain(question, why)
+    await use_walks(question, grounded)
+    question.answer = direct_answer(grounded)
+    return question.answer
 
 
 async def _by_model(question: Question, index_graph: IndexGraph, memory: _Memory) -> tuple[list[int], str]:

@@ -19,7 +19,7 @@ from graphrag.query.context import Section, build_context
 from graphrag.query.linking import Link, link_entities, starts_of
 from graphrag.query.local import answer_local
 from graphrag.query.path_graph import IndexGraph
-from graphrag.query.planning.base import Plan, PlanFor, masked
+from graphrag.query.planning.base import Plan, PlanFor, Planner, masked
 from graphrag.query.planning.embed import LEAST_COSINE
 from graphrag.query.question import Question
 from graphrag.query.relevance import Relevance
@@ -54,9 +54,9 @@ async def answer_path(question: Question) -> AsyncIterator[str]:
         async for piece in _fall_back(question, why):
             yield piece
         return
-    await _use(question, grounded)
+    await use_walks(question, grounded)
     if question.mode == "extractive":
-        question.answer = _direct(grounded)
+        question.answer = direct_answer(grounded)
         yield question.answer
         return
     spoken = "\n".join(
@@ -85,13 +85,18 @@ async def plan_and_ground(question: Question) -> tuple[Grounded | None, str]:
     question.trace.append({"event": "planner", "planner": name, "why": chosen})
     if name == "walks":
         return await asyncio.to_thread(_walk_texts, question, starts, relevance)
-    return await _follow_plan(question, starts, name)
+    return await follow_plan(question, starts, question.planner(name))
 
 
-async def _follow_plan(question: Question, starts: list[Link], name: str) -> tuple[Grounded | None, str]:
-    """Plan from each start and walk exactly the plan that scores best, if its planner trusts it."""
+async def follow_plan(
+    question: Question, starts: list[Link], planner: Planner, *, width: int | None = None
+) -> tuple[Grounded | None, str]:
+    """Plan from each start and walk exactly the plan that scores best, if its planner trusts it.
+
+    ``width`` holds a stepwise planner to so many partial paths after each step.
+    """
     settings = question.settings.query
-    planner = question.paths.planner(name, settings, question.chat_model, question.account)
+    narrow = {} if width is None else {"width": width}
     index_graph = question.paths.graph
     graph = index_graph.graph
     best: tuple[Plan, PathTrie, str] | None = None
@@ -103,11 +108,16 @@ async def _follow_plan(question: Question, starts: list[Link], name: str) -> tup
         if spelled == question.text:
             spelled = masked(question.text, start)
         asked = PlanFor(question.text, spelled)
-        planning = await planner.plan(asked, trie, max_hops=settings.max_hops, k=settings.top_k_paths)
+        planning = await planner.plan(
+            asked, trie, max_hops=settings.max_hops, k=settings.top_k_paths, **narrow
+        )
         for plan in planning.plans:
             steps = list(graph.path_names(plan.path))
             event = {"event": "plan", "start": start, "path": steps, "score": round(plan.score, 4)}
             question.trace.append({**event, "trusted": planning.trusted, "why": planning.why})
+        if width is not None:
+            looked = {"event": "explored", "start": start, "nodes": len(trie.visited)}
+            question.trace.append({**looked, "paths": planning.considered, "calls": 0})
         if not planning.trusted:
             reasons.append(f"{start}: {planning.why}")
         elif best is None or planning.plans[0].score > best[0].score:
@@ -155,7 +165,7 @@ def _connect(question: Question, starts: list[int]) -> None:
         question.connections.append(found.walk)
 
 
-async def _use(question: Question, grounded: Grounded) -> None:
+async def use_walks(question: Question, grounded: Grounded) -> None:
     """Put the steps of the walks, and the text units that state them, into the context."""
     graph = grounded.graph
     edges = [edge for walk, _ in grounded.walks for edge in walk.edges]
@@ -190,7 +200,8 @@ def _step(question: Question, graph: IndexGraph, edge: int) -> dict[str, object]
     return {"relationship": number, "text_units": units}
 
 
-def _direct(grounded: Grounded) -> str:
+def direct_answer(grounded: Grounded) -> str:
+    """Return the end nodes as an answer, and the walks that lead to them with their citations."""
     names = list(dict.fromkeys(grounded.graph.graph.names[node] for node in grounded.answers))
     shown = ", ".join(names[:_SHOWN])
     if len(names) > _SHOWN:

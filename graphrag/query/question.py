@@ -16,6 +16,7 @@ from graphrag.query.citations import CitationResolver
 from graphrag.query.context import Context
 from graphrag.query.extractive import COMPARED, Candidate, Chosen, choose, in_reading_order
 from graphrag.query.path_graph import PathResources
+from graphrag.query.planning.base import Planner
 from graphrag.query.relevance import Relevance
 from graphrag.query.result import NO_ANSWER, QueryResult
 from graphrag.query.selection import ReportTree
@@ -68,6 +69,10 @@ class Question:
     def answered(self) -> bool:
         """Return whether there is an answer by now."""
         return self.answer not in ("", NO_ANSWER)
+
+    def planner(self, name: str) -> Planner:
+        """Return planner ``name`` for this question."""
+        return self.paths.planner(name, self.settings.query, self.chat_model, self.account)
 
     async def relevance(self) -> Relevance:
         """Embed the question, outside of the event loop."""

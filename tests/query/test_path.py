@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from graphrag.embed.fake import FakeEmbedder
-from graphrag.graph.paths import PathTrie
+from graphrag.graph.paths import PathGraph, PathTrie
 from graphrag.llm.base import ChatRequest
 from graphrag.llm.fake import FakeChatModel
 from graphrag.query.engine import QueryEngine
-from graphrag.query.path_graph import graph_of_index
+from graphrag.query.linking import Link, starts_of
+from graphrag.query.path_graph import PathResources, graph_of_index, graph_with_texts
+from graphrag.query.relevance import Relevance
 from graphrag.query.result import NO_ANSWER
 from graphrag.query.route import route
+from graphrag.query.text_walks import text_walks
 from graphrag.retrieve.graph_view import GraphView
-from graphrag.settings import Settings
+from graphrag.settings import QuerySettings, Settings
 from graphrag.store.index import Index
 
 
@@ -87,6 +91,68 @@ def test_a_slip_in_a_name_is_forgiven(engine: QueryEngine) -> None:
         result = engine.query("Who commanded Halcion?", method="path", planner="embed", max_hops=1)
     assert events(result, "linked")[0]["how"] == "spelling"
     assert result.answer.startswith("Ines Moor.")
+
+
+def test_walks_start_at_proper_names_the_longest_first() -> None:
+    def link(place: int, matched: str, how: str = "name", score: float = 1.0) -> Link:
+        return Link(place, score, how, matched)
+
+    found = [link(0, "film"), link(1, "ines moor"), link(2, "halcyon"), link(3, "", "description")]
+    named = starts_of(found, "Which film shows Ines Moor on the Halcyon?", 3)
+    assert [one.place for one in named] == [1, 2]
+    lower = starts_of(found, "which film shows ines moor on the halcyon?", 3)
+    assert [one.place for one in lower] == [1, 2, 0]
+    assert starts_of([link(0, "film")], "Film of the year?", 3) == [link(0, "film")]
+    assert starts_of([link(0, "film", score=0.5)], "Which film?", 3) == []
+
+
+def test_a_walk_over_texts_cites_where_its_ends_stand_together(engine: QueryEngine) -> None:
+    with engine_closed(engine):
+        result = engine.query(
+            "What does the keeper of the lighthouse of Ostrel light?", method="path", planner="walks"
+        )
+    graph = engine.paths.graph_with_texts
+    assert graph.graph.n_nodes == graph.n_entities + engine.index.table("text_units").num_rows
+    paths = events(result, "path")
+    assert "Ostrel → mentioned in → “harbour” → ~mentioned in → " in str([one["path"] for one in paths])
+    assert all(step["text_units"] for one in paths for step in one["steps"])  # type: ignore[attr-defined]
+    assert {one.kind for one in result.citations} >= {"Sources"}
+    assert result.removed_citations == 0
+    assert not events(result, "fallback")
+
+
+def test_walks_over_texts_are_walks_of_the_graph(
+    index: Index, view: GraphView, embedder: FakeEmbedder
+) -> None:
+    graph = graph_with_texts(view)
+    start = graph.graph.node("Halcyon")
+    assert start is not None
+    for relevance in (
+        Relevance.of(index, "Who taught the captain of Halcyon?", embedder),
+        Relevance(index, "Who taught the captain of Halcyon?"),  # without vectors words are compared
+    ):
+        found = text_walks(view, graph, [start], relevance, hops=2)
+        assert found
+        assert found == text_walks(view, graph, [start], relevance, hops=2)
+        assert all(graph.graph.is_walk(one.walk, one.path) for one in found)
+        assert len({one.walk.end for one in found}) == len(found)
+        assert all(one.walk.end < graph.n_entities and one.walk.end != start for one in found)
+        assert any(len(one.texts) == 2 for one in found)
+    spoken = [graph.spoken(one.walk, one.path) for one in found]
+    assert any("Halcyon" in one and one.endswith("Ines Moor → ~taught → Jonas Brack") for one in spoken)
+
+
+def test_an_open_vocabulary_is_walked_by_its_texts(view: GraphView, embedder: FakeEmbedder) -> None:
+    resources = PathResources(view, embedder, None)
+    assert resources.planner_name(QuerySettings(planner="llm"))[0] == "llm"
+    assert resources.planner_name(QuerySettings())[0] == "embed"
+    few = resources.graph
+    labels = [f"was number {n} of" for n in range(60)]
+    many = PathGraph(few.graph.heads, few.graph.relations, few.graph.tails, few.graph.names, labels)
+    resources.__dict__["graph"] = replace(few, graph=many)
+    name, why = resources.planner_name(QuerySettings())
+    assert name == "walks"
+    assert "60 relations" in why
 
 
 def test_several_entities_are_connected(engine: QueryEngine) -> None:

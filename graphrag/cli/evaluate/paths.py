@@ -48,12 +48,18 @@ def paths(
             help="embed (untuned), tuned, llm; on an index also walks. Not given: tuned, on an index auto."
         ),
     ] = None,
+    method: Annotated[
+        str, typer.Option(help="path, or explore: step by step with few partial paths (planner tuned).")
+    ] = "path",
     planner_folder: Annotated[
         Path | None, typer.Option(help="Folder of a tuned planner; the shipped one when not given.")
     ] = None,
     train: Annotated[
         list[Path] | None,
         typer.Option(help="Train the tuned planner on this question file first (repeatable)."),
+    ] = None,
+    train_limit: Annotated[
+        int | None, typer.Option(min=1, help="Train on N questions of each file, drawn by the seed.")
     ] = None,
     split: Annotated[
         str | None,
@@ -86,6 +92,7 @@ def paths(
 
     if split is not None and split not in files.PATH_SPLITS:
         raise ConfigError(f"There is no split {split!r}.", hint=f"There are: {', '.join(files.PATH_SPLITS)}.")
+    width = _width(method, planner, graph)
     if graph is None:
         _on_index(root, questions, planner or "auto", planner_folder, max_hops, limit, out)
         return
@@ -93,11 +100,12 @@ def paths(
     triples = read_triples(graph)
     there = triples.graph()
     asked = files.read_path_questions(questions)
-    training = [one for file in train or () for one in _training_part(file, split, seed)]
-    returning = evaluation.answers_may_be_topics([*asked, *training])
+    parts = [_training_part(file, split, seed) for file in train or ()]
+    returning = evaluation.answers_may_be_topics([*asked, *(one for part in parts for one in part)])
     if split is not None:
         rest, asked = files.split_questions(asked, split, seed=seed)
-        training = training or rest
+        parts = parts or [rest]
+    training = [one for part in parts for one in files.sampled(part, train_limit, seed=seed)]
     asked = files.sampled(asked, limit, seed=seed)
     embedder, chosen, usage = _planner(
         root, planner, planner_folder, there, training, labels, max_hops, seed, returning
@@ -111,8 +119,8 @@ def paths(
                 )
             )
 
-    ours = ask(chosen, planner, always_answer=always_answer)
-    figures = {"planner": planner, **evaluation.summary(ours), **usage()}
+    ours = ask(chosen, planner, always_answer=always_answer, width=width)
+    figures = {"method": method, "planner": planner, **evaluation.summary(ours), **usage()}
     figures |= {"graph": {"triples": len(triples), "malformed": triples.malformed, "nodes": there.n_nodes}}
     figures |= {"trained_on": len(training), "split": split, "seed": seed, "max_hops": max_hops}
     figures["walks_may_return"] = returning
@@ -130,12 +138,27 @@ def paths(
         figures["kb_consistent"] = evaluation.summary([ours[place] for place in consistent])
     if counterfactual:
         asked = [one for one in asked if one.consistent is not False]
-        without = ask(chosen, "gold edges deleted", counterfactual=True)
+        without = ask(chosen, "gold edges deleted", counterfactual=True, width=width)
         figures["abstained_without_gold_edges"] = 1 - evaluation.summary(without)["answered"]
         figures["abstained"] = 1 - figures["answered"]
     _write(figures, out)
     if str(out) != "-":
         _show_paths(figures)
+
+
+def _width(method: str, planner: str | None, graph: Path | None) -> int | None:
+    """Return how many partial paths the method keeps after a step; None leaves it to the planner."""
+    from graphrag.errors import ConfigError
+    from graphrag.query.planning.base import EXPLORED_WIDTH
+
+    if method == "path":
+        return None
+    if method != "explore" or graph is None or planner not in (None, "tuned"):
+        raise ConfigError(
+            f"Paths cannot be measured by method {method!r} with these options.",
+            hint="--method path goes with everything; --method explore needs --graph and the planner tuned.",
+        )
+    return EXPLORED_WIDTH
 
 
 def _on_index(

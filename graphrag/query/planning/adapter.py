@@ -41,6 +41,7 @@ class AdapterPlanner:
     """
 
     name = "tuned"
+    stepwise = True
 
     def __init__(self, load: Callable[[], Generator], *, width: int = _WIDTH) -> None:
         self._load = load
@@ -48,11 +49,13 @@ class AdapterPlanner:
         self._width = width
         self.tokens_read = 0
 
-    async def plan(self, asked: PlanFor, trie: PathTrie, *, max_hops: int, k: int) -> Planning:
-        """Return the ``k`` paths that the model finds most likely."""
-        return await asyncio.to_thread(self._plan, asked, trie, max_hops, k)
+    async def plan(
+        self, asked: PlanFor, trie: PathTrie, *, max_hops: int, k: int, width: int | None = None
+    ) -> Planning:
+        """Return the ``k`` paths that the model finds most likely, by a beam of ``width``."""
+        return await asyncio.to_thread(self._plan, asked, trie, max_hops, k, width or self._width)
 
-    def _plan(self, asked: PlanFor, trie: PathTrie, max_hops: int, k: int) -> Planning:
+    def _plan(self, asked: PlanFor, trie: PathTrie, max_hops: int, k: int, width: int) -> Planning:
         if self._generator is None:
             self._generator = self._load()
         generator = self._generator
@@ -79,7 +82,7 @@ class AdapterPlanner:
             self.tokens_read += len(prompt) + len(before) + sum(map(len, continuations))
             return np.array(generator.score([*prompt, *before], continuations))
 
-        plans = beam_search(trie, score, max_hops=max_hops, width=self._width, k=k)
+        plans = beam_search(trie, score, max_hops=max_hops, width=width, k=k)
         if not plans:
             return Planning((), False, "no relation path leads away from the start entities", 0)
         chance = float(np.exp(plans[0].score))

@@ -15,6 +15,7 @@ from graphrag.graph.paths import INVERSE, PathTrie, RelationPath
 
 MASK = "[MASK]"  # stands for the start entity in a question; BERT-like models know it as one token
 STOP = -1
+EXPLORED_WIDTH = 3  # partial paths that an exploration keeps after each step
 
 Scores = npt.NDArray[np.float64]
 # (a path, the steps that can follow it, STOP among them where the path may end) -> one score each
@@ -71,6 +72,22 @@ class Planner(Protocol):
         Raises:
             LLMError: the model did not answer (planners that ask one).
         """
+        ...
+
+
+@runtime_checkable
+class StepwisePlanner(Planner, Protocol):
+    """A planner that decides step by step, so it can be held to a narrow beam: an explorer's policy."""
+
+    async def plan(
+        self, asked: PlanFor, trie: PathTrie, *, max_hops: int, k: int, width: int = 1
+    ) -> Planning:
+        """Plan as :class:`Planner` does, keeping ``width`` partial paths after each step."""
+        ...
+
+    @property
+    def stepwise(self) -> bool:
+        """Return True: the mark of planners of this kind."""
         ...
 
 

@@ -12,6 +12,8 @@ from graphrag.errors import ConfigError
 from graphrag.llm.base import ChatModel
 from graphrag.query.planning.base import Planner
 from graphrag.query.planning.embed import EmbedPlanner
+from graphrag.query.planning.encoder import KIND as PATHS_KIND
+from graphrag.query.planning.encoder import EncoderPlanner, PathEncoder
 from graphrag.query.planning.scorer import CONFIG_FILE, StepPlanner, StepScorer
 from graphrag.resources import resource_root
 
@@ -62,20 +64,25 @@ def make_planner(
 
 
 def fits(folder: Path, embedder: Embedder | None) -> bool:
-    """Say whether the step planner in ``folder`` was trained with this embedder."""
+    """Say whether the planner in ``folder`` can be used: trained with this embedder, or with its own."""
     file = folder / CONFIG_FILE
-    if embedder is None or not isinstance(embedder, TokenEmbedder) or not file.is_file():
+    if not file.is_file():
         return False
-    return bool(json.loads(file.read_text(encoding="utf-8"))["encoder"] == embedder.model_id)
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if config["kind"] == PATHS_KIND:
+        return True
+    return isinstance(embedder, TokenEmbedder) and bool(config["encoder"] == embedder.model_id)
 
 
 def known_steps(folder: Path) -> tuple[str, ...]:
-    """Return the steps that the step planner in ``folder`` was trained on."""
+    """Return the steps that the planner in ``folder`` was trained on."""
     return tuple(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["steps"])
 
 
 def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
     if (folder / CONFIG_FILE).is_file():
+        if json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["kind"] == PATHS_KIND:
+            return EncoderPlanner(PathEncoder.load(folder))
         if embedder is None:
             raise ConfigError(
                 "The tuned planner needs an embedder, and there is none.", hint="Set `embedding`."

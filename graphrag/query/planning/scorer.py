@@ -119,7 +119,8 @@ class _Reading:
         self._values = {role: tokens.vectors @ w[f"{role}.token_value"] for role in ROLES}
         self._roles: dict[str, dict[str, float]] = {role: {} for role in ROLES}
         self._pairs: dict[str, tuple[Floats, Floats]] = {}
-        self._hops = w["hops"] * HOPS_SCALE if "hops" in w else np.zeros(MOST_HOPS, dtype=np.float32)
+        hops = w["hops"] * HOPS_SCALE if "hops" in w else np.zeros(MOST_HOPS, dtype=np.float32)
+        self._hops = hops[: max(1, int(np.flatnonzero(hops).max(initial=0)) + 1)]  # as far as was trained
 
     def read(self, names: Sequence[str]) -> None:
         """Score the steps called ``names`` that were not scored yet."""
@@ -153,7 +154,7 @@ class _Reading:
         return score
 
     def hops(self, n: int) -> float:
-        return float(self._hops[min(n, MOST_HOPS) - 1])
+        return float(self._hops[min(n, len(self._hops)) - 1])
 
     def path(self, names: Sequence[str]) -> float:
         """Return the score of a whole path."""
@@ -176,6 +177,7 @@ class StepPlanner:
     """
 
     name = "tuned"
+    stepwise = True
 
     def __init__(self, scorer: StepScorer, embedder: Embedder, *, vectors: TextVectors | None = None) -> None:
         if not isinstance(embedder, TokenEmbedder) or embedder.model_id != scorer.encoder:
@@ -186,9 +188,11 @@ class StepPlanner:
         self.scorer = scorer
         self._vectors = vectors or TextVectors(embedder)
 
-    async def plan(self, asked: PlanFor, trie: PathTrie, *, max_hops: int, k: int) -> Planning:
-        """Return the ``k`` best grounded paths."""
-        return await asyncio.to_thread(self._plan, asked, trie, max_hops, k)
+    async def plan(
+        self, asked: PlanFor, trie: PathTrie, *, max_hops: int, k: int, width: int = _WIDTH
+    ) -> Planning:
+        """Return the ``k`` best grounded paths that a beam of ``width`` finds."""
+        return await asyncio.to_thread(self._plan, asked, trie, max_hops, k, width)
 
     def rank(self, asked: PlanFor, plans: Sequence[tuple[str, ...]]) -> Scores:
         """Score paths given by name, whether or not any graph has them."""
@@ -196,7 +200,7 @@ class StepPlanner:
         reading.read([name for plan in plans for name in plan])
         return np.array([reading.path(plan) for plan in plans], dtype=np.float64)
 
-    def _plan(self, asked: PlanFor, trie: PathTrie, max_hops: int, k: int) -> Planning:
+    def _plan(self, asked: PlanFor, trie: PathTrie, max_hops: int, k: int, width: int) -> Planning:
         graph = trie.graph
         reading = _Reading(self.scorer, self._vectors, asked)
         considered = 0
@@ -217,7 +221,7 @@ class StepPlanner:
                 gains.append(reading.role("any", name) + link)
             return np.array(gains)
 
-        plans = beam_search(trie, score, max_hops=max_hops, width=_WIDTH, k=k)
+        plans = beam_search(trie, score, max_hops=max_hops, width=width, k=k)
         if not plans:
             return Planning((), False, "no relation path leads away from the start entities", 0)
         missing = self._missing(reading, trie, max_hops, plans[0].score)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,15 @@ from graphrag.embed.fake import FakeEmbedder
 from graphrag.errors import ConfigError
 from graphrag.graph.paths import PathGraph, PathTrie
 from graphrag.llm.fake import FakeChatModel
-from graphrag.query.planning.base import MASK, STOP, PlanFor, beam_search, masked, step_text
+from graphrag.query.planning.base import (
+    MASK,
+    STOP,
+    PlanFor,
+    StepwisePlanner,
+    beam_search,
+    masked,
+    step_text,
+)
 from graphrag.query.planning.embed import EmbedPlanner
 from graphrag.query.planning.examples import (
     PlanExample,
@@ -23,7 +32,7 @@ from graphrag.query.planning.examples import (
 )
 from graphrag.query.planning.llm import LLMPlanner
 from graphrag.query.planning.registry import fits, make_planner
-from graphrag.query.planning.scorer import StepPlanner, StepScorer
+from graphrag.query.planning.scorer import HOPS_SCALE, StepPlanner, StepScorer
 from graphrag.tune.planner import PlannerTraining, train_step_scorer
 
 ROWS = [
@@ -164,6 +173,37 @@ def test_a_path_that_was_deleted_is_missed(trained: tuple[PathGraph, FakeEmbedde
     )
     assert not found.trusted
     assert "directed_by" in found.why
+
+
+def test_an_explorer_keeps_few_paths_and_answers_alike(
+    trained: tuple[PathGraph, FakeEmbedder, StepScorer],
+) -> None:
+    graph, embedder, scorer = trained
+    planner = StepPlanner(scorer, embedder)
+    assert isinstance(planner, StepwisePlanner)
+    assert not isinstance(EmbedPlanner(embedder), StepwisePlanner)
+    for (topic, text), path in QUESTIONS.items():
+        asked = PlanFor(text, masked(text, topic))
+        narrow, wide = trie_of(graph, topic), trie_of(graph, topic)
+        found = asyncio.run(planner.plan(asked, narrow, max_hops=3, k=1, width=2))
+        asyncio.run(planner.plan(asked, wide, max_hops=3, k=1))
+        assert graph.path_names(found.plans[0].path) == path
+        assert set(narrow.visited.tolist()) <= set(wide.visited.tolist())
+        assert set(narrow.ends(found.plans[0].path).tolist()) <= set(narrow.visited.tolist())
+
+
+def test_lengths_that_were_not_trained_count_as_the_longest_that_was() -> None:
+    graph, embedder = small_graph(), FakeEmbedder(64)
+    examples = [replace(one, paths=one.gold) for one in small_examples(graph)]
+    scorer = train_step_scorer(examples, embedder, PlannerTraining(epochs=3, size=16))
+    hops = scorer.weights["hops"]
+    assert np.count_nonzero(hops) == 2  # the gold paths have one or two
+    planner = StepPlanner(scorer, embedder)
+    asked = PlanFor("who", "who")
+    bare = StepPlanner(replace(scorer, weights={**scorer.weights, "hops": np.zeros_like(hops)}), embedder)
+    plans = [("directed_by",) * n for n in (1, 2, 3, 4)]
+    gained = planner.rank(asked, plans) - bare.rank(asked, plans)
+    assert gained == pytest.approx(HOPS_SCALE * hops[[0, 1, 1, 1]], abs=1e-4)
 
 
 def test_a_saved_scorer_plans_alike(
