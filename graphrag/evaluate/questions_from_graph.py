@@ -9,6 +9,7 @@ The language of the questions is that of a quiz, and their words are English aro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,7 @@ def questions_from_graph(
     """
     progress = progress or NoProgress()
     progress.stage("read the graph")
+    began = time.monotonic()
     facts = _facts(index)
     if not facts:
         raise InputError(
@@ -78,7 +80,7 @@ def questions_from_graph(
         key=lambda one: (not one.wording.sure, content_hash(seed, one.head, one.wording.clause, one.tail))
     )
     made = QuestionSet()
-    progress.done("read the graph", 0.0, f"{len(facts):,} relations can be asked for")
+    progress.done("read the graph", time.monotonic() - began, f"{len(facts):,} relations can be asked for")
     wanted = round(count * two_hop)
     used: set[int] = set()
     for some in ([one for one in facts if one.wording.sure], facts):

@@ -32,7 +32,7 @@ from graphrag.extract.nlp_types import name_types
 from graphrag.settings import ExtractionSettings
 from graphrag.text.sentences import sentence_spans
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 RULES_ONLY = "rules"  # as settings.spacy_model: no trained pipeline, whatever is installed
 _SPACY_TYPES = {
     "PERSON": "person", "PER": "person", "PS": "person", "NORP": "concept", "ORG": "organization",

@@ -106,6 +106,17 @@ _STOP = lexicon.words(
     """
 )
 _MIN_COUNT = 2
+_VERBAL = re.compile(
+    r"(?:[었았였했됐겠]다|[한된준는]다|(?:이|있|없)다|것이)$"
+)  # a verb cited or nominalised, no name
+# Final verbs that say nothing without the word before them ("있다" after "주장하고").
+_LIGHT = lexicon.words(
+    """
+    있다 있었다 없다 없었다 했다 한다 하였다 되었다 된다 됐다 않았다 않는다 않다 못했다 못한다 이다 아니다
+    아니었다 것이다 것이었다 때문이다 때문이었다 말이다 셈이다 편이다
+    """
+)
+_CONNECTED = ("고", "어", "아", "여", "지", "게")
 
 
 def is_korean(text: str) -> bool:
@@ -133,6 +144,7 @@ def find_korean_mentions(text: str, spans: list[tuple[int, int]]) -> tuple[list[
         for index, match in enumerate(_WORD.finditer(text, low, high)):
             base, stripped = stem(match.group())
             usable = _HANGUL.search(base) and len(base) >= 2 and base not in _STOP and not base[0].isdigit()
+            usable = usable and not _VERBAL.search(base)
             if usable and not (_ENDINGS.search(match.group()) and not stripped):
                 occurrences[base].append((match.start(), match.start() + len(base), number, index))
                 particles[base].add(match.group()[len(base) :])
@@ -184,6 +196,13 @@ def find_korean_mentions(text: str, spans: list[tuple[int, int]]) -> tuple[list[
 
 
 def korean_predicate(text: str, sentence: Sentence) -> str | None:
-    """Return the verb at the end of the sentence, or None when it does not end in one."""
+    """Return the verb at the end of the sentence, or None when it does not end in one that tells something.
+
+    A light verb is told together with the one that it goes with: "주장하고 있다".
+    """
     words = _WORD.findall(text, sentence.start, sentence.end)
-    return words[-1] if words and re.search(r"(?:다|요|죠|까|함|됨|음)$", words[-1]) else None
+    if not words or not re.search(r"(?:다|요|죠|까|함|됨|음)$", words[-1]):
+        return None
+    if words[-1] not in _LIGHT:
+        return words[-1]
+    return " ".join(words[-2:]) if len(words) > 1 and words[-2].endswith(_CONNECTED) else None

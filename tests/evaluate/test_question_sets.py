@@ -258,7 +258,7 @@ def test_the_command_says_what_it_made_and_what_to_do_next(
         r"\d+ questions, \d+ of them over two passages; \d+ in the half `dev`, \d+ in `test`", said
     )
     assert "Fewer than the 50" in said
-    assert f"graphrag evaluate retrieval --questions {target}" in said
+    assert f"graphrag evaluate retrieval --root {project} --questions {target}" in said
     with pytest.raises(ConfigError, match=r"is there already.*--force"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     with pytest.raises(ConfigError, match="by 'luck'"):

@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from graphrag.errors import MissingExtraError
 from graphrag.extract.facts import Extraction
 from graphrag.extract.nlp import NlpExtractor
+from graphrag.extract.nlp_korean import find_korean_mentions, korean_predicate
 from graphrag.settings import ExtractionSettings
+from graphrag.text.sentences import sentence_spans
 
 VOYAGE = """# The voyage of the Fram
 
@@ -144,6 +147,19 @@ def test_korean_names_lose_their_particles() -> None:
     assert types(found)["김예동"] == "person"
     assert ("아라온호", "2009-06") in {(c.subject, c.start_date) for c in found.claims}
     assert any(p == "운영한다" for _, p, _ in triples(found))
+
+
+def test_korean_verbs_are_no_names_and_light_ones_are_told_with_their_verb() -> None:
+    def predicate(text: str) -> str | None:
+        return korean_predicate(text, SimpleNamespace(start=0, end=len(text)))  # type: ignore[arg-type]
+
+    assert predicate("세종과학기지는 남극에 있다.") is None
+    assert predicate("그는 무죄라고 주장하고 있다.") == "주장하고 있다"
+    assert predicate("이름은 알려지지 않았다.") == "알려지지 않았다"
+    assert predicate("그는 상을 받았다.") == "받았다"
+    text = "화석이 발견되었다고 한다. 화석은 발견되었다는 주장이 있다. 캐나다의 화석이다. 캐나다에 있다."
+    names, _ = find_korean_mentions(text, sentence_spans(text))
+    assert {one.name for one in names} == {"화석", "캐나다"}
 
 
 def test_each_text_is_read_alone() -> None:

@@ -54,10 +54,10 @@ def make_questions(
         made, usage = rag.make_questions(
             target, count=count, by=by, two_hop=two_hop, budget=budget, seed=seed, progress=progress
         )
-    _show(made, usage, rag.settings.llm.prices, count, target)
+    _show(made, usage, rag.settings.llm.prices, count, target, root)
 
 
-def _show(made: QuestionSet, usage: UsageLog, prices: Prices, wanted: int, target: Path) -> None:
+def _show(made: QuestionSet, usage: UsageLog, prices: Prices, wanted: int, target: Path, root: Path) -> None:
     from graphrag.evaluate.questions import half_of, read_questions
 
     out = stdout()
@@ -83,7 +83,8 @@ def _show(made: QuestionSet, usage: UsageLog, prices: Prices, wanted: int, targe
         )
     out.print(f"Wrote {target}. Read some before you trust them. Then:", soft_wrap=True, highlight=False)
     out.print(
-        f"  graphrag evaluate retrieval --questions {target}\n  graphrag optimize --questions {target}",
+        f"  graphrag evaluate retrieval --root {root} --questions {target}\n"
+        f"  graphrag optimize --root {root} --questions {target}",
         soft_wrap=True,
         highlight=False,
     )
