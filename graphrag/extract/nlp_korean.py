@@ -200,9 +200,10 @@ def korean_predicate(text: str, sentence: Sentence) -> str | None:
 
     A light verb is told together with the one that it goes with: "주장하고 있다".
     """
-    words = _WORD.findall(text, sentence.start, sentence.end)
+    words: list[str] = _WORD.findall(text, sentence.start, sentence.end)
     if not words or not re.search(r"(?:다|요|죠|까|함|됨|음)$", words[-1]):
         return None
     if words[-1] not in _LIGHT:
         return words[-1]
-    return " ".join(words[-2:]) if len(words) > 1 and words[-2].endswith(_CONNECTED) else None
+    told = len(words) > 1 and words[-2].endswith(_CONNECTED)
+    return f"{words[-2]} {words[-1]}" if told else None
