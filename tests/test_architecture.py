@@ -38,7 +38,7 @@ HEAVY = {
 
 
 # Modules that define classes of heavy libraries, so import them at the top; nobody may import these modules there.
-LATE = ("graphrag.tune.loop", "graphrag.llm.adapters")
+LATE = ("graphrag.tune.loop", "graphrag.tune.packed", "graphrag.llm.adapters")
 
 
 def modules() -> list[Path]:

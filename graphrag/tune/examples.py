@@ -1,7 +1,8 @@
 """Training examples: (prompt, completion) pairs as tokens, and batches without wasted positions.
 
-Only the completion is learnt from. Short examples share a row (best-fit decreasing; their positions
-begin at 0 again, by which transformers keeps their attention apart), so hardly a position is padding.
+Only the completion is learnt from. Short examples share a row (best-fit decreasing), so hardly a position
+is padding, and examples whose conversations open with the same turns share those as well: they stand
+in the row once, and each example goes on from them (:mod:`graphrag.tune.packed` computes it).
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ IGNORED = -100  # the label that the loss of transformers leaves out
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One pair as tokens; the first ``prompt`` of them are not learnt."""
+    """One pair as tokens; the first ``prompt`` of them are not learnt.
+
+    The first ``opening`` of them are the turns before the last one, which other examples may have too.
+    """
 
     tokens: tuple[int, ...]
     prompt: int
+    opening: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ def encode_pairs(tokenizer: Any, pairs: Iterable[Pair], *, max_tokens: int) -> E
     """
     end = tokenizer.eos_token_id
     examples: list[Example] = []
+    openings: dict[tuple[tuple[str, str], ...], list[int]] = {}
     too_long = 0
     for prompt, completion in pairs:
         turns = [("user", prompt)] if isinstance(prompt, str) else list(prompt)
@@ -102,8 +108,13 @@ def encode_pairs(tokenizer: Any, pairs: Iterable[Pair], *, max_tokens: int) -> E
         after = [*tokenizer(completion, add_special_tokens=False)["input_ids"], end]
         if len(before) + len(after) > max_tokens:
             too_long += 1
-        else:
-            examples.append(Example((*before, *after), len(before)))
+            continue
+        first = (*turns[:-1], (turns[-1][0], ""))
+        if first not in openings:
+            openings[first] = _opening(tokenizer, first)
+        opening = len(openings[first])
+        shared = before[:opening] == openings[first] and opening < len(before)
+        examples.append(Example((*before, *after), len(before), opening if shared else 0))
     if not examples:
         raise ConfigError(
             f"No example is left: all {too_long} are longer than {max_tokens} tokens.",
@@ -112,26 +123,68 @@ def encode_pairs(tokenizer: Any, pairs: Iterable[Pair], *, max_tokens: int) -> E
     return Encoded(examples, too_long)
 
 
+def _opening(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> list[int]:
+    """Return the tokens that a conversation begins with whatever its last turn says."""
+    one, other = (chat_tokens(tokenizer, [*turns[:-1], (turns[-1][0], text)]) for text in ("a", "1"))
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return one[: same.index(False) if False in same else len(same)]
+
+
 def pack(examples: Sequence[Example], size: int) -> list[list[Example]]:
     """Fill rows of at most ``size`` tokens: longest first, each into the fullest row that takes it.
 
-    Deterministic. An example longer than ``size`` gets a row of its own.
+    Examples of one opening go together, and what remains of several openings fills rows too. An example
+    that is given several times never shares a row with itself. Deterministic. An example longer than
+    ``size`` gets a row of its own.
     """
+    seen: dict[Example, int] = {}
+    passes: list[dict[tuple[int, ...], list[Example]]] = []
+    for example in examples:
+        seen[example] = time = seen.get(example, -1) + 1
+        if time == len(passes):
+            passes.append({})
+        passes[time].setdefault(example.tokens[: example.opening], []).append(example)
+    rows: list[list[Example]] = []
+    for groups in passes:
+        parts: list[list[Example]] = []
+        for opening, group in groups.items():
+            rests = [len(example.tokens) - len(opening) for example in group]
+            parts += [[group[at] for at in row] for row in _filled(rests, size - len(opening))]
+        together = _filled([*map(row_length, parts)], size)
+        rows += [[one for at in row for one in parts[at]] for row in together]
+    return rows
+
+
+def _filled(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """Return the places of items of ``sizes`` in rows of at most ``most``: best-fit decreasing."""
     from bisect import bisect_left, insort
 
-    rows: list[list[Example]] = []
-    free: list[tuple[int, int]] = []  # (tokens left, row), ascending
-    for example in sorted(examples, key=lambda item: -len(item.tokens)):
-        need = len(example.tokens)
+    rows: list[list[int]] = []
+    free: list[tuple[int, int]] = []  # (left, row), ascending
+    for item in sorted(range(len(sizes)), key=lambda item: -sizes[item]):
+        need = sizes[item]
         at = bisect_left(free, (need, -1))
         if at < len(free):
             left, row = free.pop(at)
-            rows[row].append(example)
+            rows[row].append(item)
         else:
-            left, row = max(size, need), len(rows)
-            rows.append([example])
+            left, row = max(most, need), len(rows)
+            rows.append([item])
         insort(free, (left - need, row))
     return rows
+
+
+def row_length(row: Sequence[Example]) -> int:
+    """Return the positions of a row, an opening that neighbours share counted once."""
+    return sum(len(example.tokens) - kept for example, kept in zip(row, _kept(row), strict=True))
+
+
+def _kept(row: Sequence[Example]) -> list[int]:
+    """Return for each example how much of it stands in the row already: its opening, or nothing."""
+    openings = [example.tokens[: example.opening] for example in row]
+    return [
+        len(own) if own == before else 0 for own, before in zip(openings, [None, *openings], strict=False)
+    ]
 
 
 def bucket(examples: Sequence[Example], size: int) -> list[list[Example]]:
@@ -145,21 +198,36 @@ def bucket(examples: Sequence[Example], size: int) -> list[list[Example]]:
     return groups
 
 
-def packed_row(rows: Sequence[Sequence[Example]]) -> dict[str, torch.Tensor]:
-    """Collate rows of :func:`pack` into one sequence whose positions begin anew with each example.
+def packed_row(rows: Sequence[Sequence[Example]]) -> dict[str, Any]:
+    """Collate rows of :func:`pack` into one sequence.
 
-    No attention mask: with one, or with a cache, transformers would let examples see each other.
+    ``segments`` has (first, last, first of the opening, last of the opening) of every run of positions
+    that belong together: they see the opening and, each, what stands before it in the segment.
     """
     import torch
 
     examples = [example for row in rows for example in row]
-    tokens = [token for example in examples for token in example.tokens]
-    positions = [at for example in examples for at in range(len(example.tokens))]
-    labels = [label for example in examples for label in _labels(example)]
+    tokens: list[int] = []
+    positions: list[int] = []
+    labels: list[int] = []
+    segments: list[tuple[int, int, int, int]] = []
+    opening = (0, 0)
+    for example, kept in zip(examples, _kept(examples), strict=True):
+        if not kept:
+            opening = (len(tokens), len(tokens) + example.opening)
+            if example.opening:
+                segments.append((*opening, len(tokens), len(tokens)))
+        start = len(tokens) + (0 if kept else example.opening)
+        own = example.tokens[kept:]
+        tokens += own
+        positions += range(kept, len(example.tokens))
+        labels += _labels(example)[kept:]
+        segments.append((start, len(tokens), *opening))
     return {
         "input_ids": torch.tensor([tokens]),
         "position_ids": torch.tensor([positions]),
         "labels": torch.tensor([labels]),
+        "segments": segments,
     }
 
 

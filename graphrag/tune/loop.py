@@ -14,6 +14,7 @@ from transformers import Trainer, TrainerCallback
 
 from graphrag.indexing.progress import Progress
 from graphrag.tune.examples import IGNORED
+from graphrag.tune.packed import PackedForward
 
 Score = Callable[[Any], Mapping[str, float]]
 
@@ -31,6 +32,7 @@ class Loop(Trainer):  # type: ignore[misc]
         self._metric = metric
         self._patience = patience
         self._best = best
+        self._packed: PackedForward | None = None
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Return dev loss and scores; both go into the history."""
@@ -49,20 +51,18 @@ class Loop(Trainer):  # type: ignore[misc]
 
         A prompt's positions are never learnt, and the output layer is the widest matrix of a small model.
         """
-        if "position_ids" not in inputs or kwargs.get("return_outputs") or args:
+        if "segments" not in inputs:
             return super().compute_loss(model, inputs, *args, num_items_in_batch=num_items_in_batch, **kwargs)
         from torch.nn.functional import cross_entropy
 
+        if self._packed is None:
+            self._packed = PackedForward(self.accelerator.unwrap_model(model))
         labels = inputs["labels"][0, 1:]
         learnt = (labels != IGNORED).nonzero()[:, 0]
-        output = model(
-            input_ids=inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            logits_to_keep=learnt,
-            use_cache=False,
-        )
-        total = cross_entropy(output.logits[0].float(), labels[learnt], reduction="sum")
-        return total / (len(learnt) if num_items_in_batch is None else num_items_in_batch)
+        logits = self._packed(inputs, learnt)
+        total = cross_entropy(logits.float(), labels[learnt], reduction="sum")
+        loss = total / (len(learnt) if num_items_in_batch is None else num_items_in_batch)
+        return (loss, {"loss": loss}) if kwargs.get("return_outputs", args[:1] == (True,)) else loss
 
     def _scored(self) -> Mapping[str, float]:
         """Score in evaluation mode and leave the model as it was, whatever the scorer did to it."""

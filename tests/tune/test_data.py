@@ -152,3 +152,31 @@ def test_an_index_becomes_records(tmp_path: Path) -> None:
     assert all({one.head, one.tail} <= {entity.name for entity in found.entities} for one in found.relations)
     assert record.meta["licence"] == "that of the documents"
     assert not may_ship(record.meta["licence"])
+
+
+def test_the_command_writes_records_of_the_corpus_own_schema_several_times(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from graphrag.cli.main import app
+
+    source = f"redocred={corpus(tmp_path)}@5"
+    asked = ["tune", "data", source, "--own-schema", "--part", "all", "--times", "2", "-o"]
+    result = CliRunner().invoke(app, [*asked, str(tmp_path / "out.jsonl")])
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows[:5] == rows[5:]
+    assert {row["prompt"][0]["content"].partition("\n")[0] for row in rows} == {
+        "entities: person, organization, location, time, number, other"
+    }
+
+
+def test_a_licence_that_is_given_stands_for_data_that_states_none(tmp_path: Path) -> None:
+    sentences = tmp_path / "train.json"
+    sentences.write_text(
+        json.dumps([{"tokens": ["Ann", "rows"], "entities": [[0, 1, "Peop"]], "relations": []}]),
+        encoding="utf-8",
+    )
+    (record,) = build_records(
+        [DataSource.parse(f"pfn={sentences}@all@MIT")], seed=0, part="all", shippable=True
+    )
+    assert record.meta["licence"] == "MIT"

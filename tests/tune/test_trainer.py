@@ -23,8 +23,10 @@ from graphrag.tune.examples import (
     packed_row,
     padded_rows,
     read_pairs,
+    row_length,
 )
 from graphrag.tune.methods import get_method
+from graphrag.tune.packed import PackedForward, frozen_layers
 from graphrag.tune.trainer import TuneOptions, TuneResult, tune
 
 QUICK = {"row_tokens": 96, "rows_per_step": 2, "max_steps": 6, "bits": 32, "warmup": 0.0}
@@ -63,13 +65,80 @@ def test_rows_hold_every_example_once_and_nothing_more_than_fits() -> None:
     assert len(pack(examples, 10)) == 5  # 12 | 9+1 | 7+3 | 5+5 | 2: no row could be saved
 
 
-def test_packed_examples_do_not_see_each_other(tiny: Path, pairs: list[Pair]) -> None:
+def conversations() -> list[Pair]:
+    """Return pairs under two system turns, short and long, of which one is there twice."""
+    made: list[Pair] = [
+        ([("system", f"list {kind}"), ("user", f"say {word}")], word[::-1])
+        for kind in ("names", "places")
+        for word in ("ab", "cde", "fghij")
+    ]
+    return [*made, made[0], ("say no more", "ok")]
+
+
+def test_examples_share_the_turns_they_open_with(tiny: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    examples = encode_pairs(tokenizer, conversations(), max_tokens=200).examples
+    opening = tokenizer.decode(examples[0].tokens[: examples[0].opening])
+    assert opening == "<|im_start|>system\nlist names<|im_end|>\n<|im_start|>user\nsay "[: len(opening)]
+    assert "list names" in opening
+    rows = pack(examples, 400)
+    assert sorted(example.tokens for row in rows for example in row) == sorted(e.tokens for e in examples)
+    assert all(len(set(row)) == len(row) for row in rows)  # none shares a row with itself
+    assert sum(map(row_length, rows)) < sum(len(example.tokens) for example in examples)
+    assert all(row_length(row) == packed_row([row])["input_ids"].shape[1] for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["sdpa", "eager"])
+def test_packed_examples_do_not_see_each_other(tiny: Path, kind: str) -> None:
     model, tokenizer = load_base(str(tiny), choose_path(get_method("lora"), bits=32))
-    examples = encode_pairs(tokenizer, pairs[:3], max_tokens=99).examples
-    row = packed_row([examples])
-    together = model(input_ids=row["input_ids"], position_ids=row["position_ids"]).logits[0]
-    alone = torch.cat([model(input_ids=torch.tensor([e.tokens])).logits[0] for e in examples])
-    assert torch.allclose(together, alone, atol=1e-4)
+    model.set_attn_implementation(kind)
+    examples = encode_pairs(tokenizer, conversations(), max_tokens=200).examples
+    (row,) = pack(examples[:6], 2000)
+    packed = packed_row([row])
+    alone = torch.cat([model(input_ids=torch.tensor([e.tokens])).logits[0, e.prompt - 1 : -1] for e in row])
+    learnt = (packed["labels"][0, 1:] != IGNORED).nonzero()[:, 0]
+    assert torch.allclose(PackedForward(model)(packed, learnt), alone, atol=1e-4)
+
+
+def test_layers_below_the_first_trained_one_are_computed_once_and_nothing_changes(tiny: Path) -> None:
+    def losses(whole: bool) -> tuple[list[float], int]:
+        torch.manual_seed(0)
+        model, tokenizer = load_base(str(tiny), choose_path(get_method("lora"), bits=32))
+        examples = encode_pairs(tokenizer, conversations(), max_tokens=200).examples
+        model = get_method("lora").prepare(model, {"from_layer": 1, "rank": 4})
+        forward = PackedForward(model)
+        assert forward.frozen == frozen_layers(model) == 1
+        if whole:
+            forward.frozen = 0
+        packed = packed_row([examples[:6]])
+        labels = packed["labels"][0, 1:]
+        learnt = (labels != IGNORED).nonzero()[:, 0]
+        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
+        found = []
+        for _ in range(3):
+            loss = torch.nn.functional.cross_entropy(forward(packed, learnt), labels[learnt])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            found.append(loss.item())
+        assert len(model.get_base_model().model.layers) == model.config.num_hidden_layers
+        return found, len(forward.kept)
+
+    (apart, kept), (whole, none) = losses(False), losses(True)
+    assert apart == pytest.approx(whole, abs=1e-5)
+    assert apart[2] < apart[0]
+    assert (kept, none) == (1, 0)
+
+
+@pytest.mark.parametrize(("method", "frozen"), [("lora", 0), ("bitfit", 0), ("head", 2), ("full", 0)])
+def test_layers_count_as_frozen_only_where_nothing_beside_or_below_learns(
+    tiny: Path, method: str, frozen: int
+) -> None:
+    model, _ = load_base(str(tiny), choose_path(get_method(method), bits=32))
+    assert frozen_layers(get_method(method).prepare(model, {})) == frozen
+    assert model.config.num_hidden_layers == 2
 
 
 def run(tiny: Path, pairs: list[Pair], out: Path, **options: Any) -> TuneResult:

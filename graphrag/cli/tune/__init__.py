@@ -6,12 +6,14 @@ from types import ModuleType
 
 import typer
 
-from graphrag.cli.tune import extractor, planner, reranker, retriever
+from graphrag.cli.tune import data, extractor, planner, reranker, retriever
 
 group = typer.Typer(
-    name="tune", help="Tune the small models: extractor, planner, retriever, reranker.", no_args_is_help=True
+    name="tune",
+    help="Tune the small models: extractor, planner, retriever, reranker; make data for it.",
+    no_args_is_help=True,
 )
-COMMANDS: tuple[ModuleType, ...] = (extractor, planner, reranker, retriever)
+COMMANDS: tuple[ModuleType, ...] = (data, extractor, planner, reranker, retriever)
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphrag.errors import ConfigError
@@ -25,7 +25,10 @@ SHIPPABLE = ("MIT", "Apache-2.0", "CC BY", "CC BY-SA", "CDLA")
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Where records come from: a gold format, ``recorded`` or ``index``, and at most how many to draw."""
+    """Where records come from: a gold format, ``recorded`` or ``index``, and at most how many to draw.
+
+    ``licence`` is that of the data where its files state none.
+    """
 
     kind: str
     path: Path
@@ -106,5 +109,6 @@ def _records(source: DataSource, seed: int, part: str, copies: int, *, vary: boo
     records: list[TuningRecord] = []
     for file in files:
         corpus = part_of(read_gold(file, source.kind), part)
+        corpus = replace(corpus, licence=source.licence or corpus.licence)
         records += gold_records(corpus, seed=seed, copies=copies, vary=vary)
     return records

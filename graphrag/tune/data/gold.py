@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphrag.extract.compact import ExtractionSchema
+from graphrag.extract.compact import ExtractionSchema, windows
 from graphrag.extract.gold import GoldCorpus, GoldText
 from graphrag.extract.gold.passages import Passage, gold_passage
 from graphrag.text.sentences import sentence_spans
@@ -28,13 +28,14 @@ _MOST_SENTENCES = 4
 def gold_records(corpus: GoldCorpus, *, seed: int, copies: int = 1, vary: bool = True) -> list[TuningRecord]:
     """Return ``copies`` records of every passage of ``corpus``; the same seed gives the same records.
 
-    With ``vary`` off every record has the corpus's own schema and every text is one passage.
+    With ``vary`` off every record has the corpus's own schema, and a text is cut as extraction cuts it.
     """
     records = []
     for text in corpus.texts:
         for copy in range(copies):
             chance = random.Random(f"{seed}/{copy}/{text.id}")  # noqa: S311 - a split, not a secret
-            for passage in _passages(text, chance) if vary else [gold_passage(text, 0, len(text.text))]:
+            spans = _random_spans(text, chance) if vary else windows(text.text)
+            for passage in (gold_passage(text, *span) for span in spans):
                 # A corpus without types lists only what its triples name: no triple, nothing to learn.
                 if not (passage.entities if corpus.schema.entity_types is not None else passage.relations):
                     continue
@@ -43,14 +44,14 @@ def gold_records(corpus: GoldCorpus, *, seed: int, copies: int = 1, vary: bool =
     return records
 
 
-def _passages(text: GoldText, chance: random.Random) -> Iterator[Passage]:
+def _random_spans(text: GoldText, chance: random.Random) -> Iterator[tuple[int, int]]:
     spans = sentence_spans(text.text)
     at = 0
     while at < len(spans):
         take = chance.randint(1, _MOST_SENTENCES)
         part = spans[at : at + take]
         at += take
-        yield gold_passage(text, part[0][0], part[-1][1])
+        yield part[0][0], part[-1][1]
 
 
 def _varied(
