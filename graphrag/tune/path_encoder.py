@@ -62,6 +62,8 @@ def train_path_encoder(
     }
     out.mkdir(parents=True, exist_ok=True)
     work = out / f".checkpoints-{content_hash(rows, plans, training_record(training))[-8:]}"
+    progress = progress or NoProgress()
+    progress.stage("train encoder")
     fit(
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
@@ -70,7 +72,7 @@ def train_path_encoder(
         loss,
         training,
         work,
-        progress or NoProgress(),
+        progress,
     )
     base = SentenceTransformerEmbedder(source).model_id
     tuned = save_tuned(model, base, "paths", training_record(training, trained_on=trained_on), out)

@@ -5,6 +5,7 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graphrag.embed.fake import FakeEmbedder
@@ -19,7 +20,17 @@ from graphrag.evaluate.paths import (
     score_answers,
     summary,
 )
-from graphrag.evaluate.plans import hits, most_frequent, plan_examples, read_plans, training_file
+from graphrag.evaluate.plans import (
+    PlanQuestion,
+    best_plans,
+    hits,
+    most_frequent,
+    nearest_questions,
+    plan_examples,
+    read_plans,
+    together,
+    training_file,
+)
 from graphrag.query.planning.embed import EmbedPlanner
 from tests.query.planning.test_planners import small_graph
 
@@ -117,6 +128,23 @@ def test_recorded_plans_are_scored(tmp_path: Path) -> None:
     beside = tmp_path / "x_train_plans.jsonl"
     beside.write_text("")
     assert training_file(file) == beside
+
+
+def test_planners_add_up_and_neighbours_vote() -> None:
+    known = [("a",), ("b",), ("b", "c")]
+    one, two = np.array([[3.0, 2.9, 0.0]]), np.array([[103.0, 105.0, 101.0]])  # each of its own scale
+    added = together(one, two)
+    assert np.exp(together(one)).sum() == pytest.approx(1)
+    assert best_plans(added, known) == [[("b",), ("a",), ("b", "c")]]
+    assert best_plans(one, known)[0][0] == ("a",)
+    training = [
+        PlanQuestion("1", "where is the mill", (("a",),), ()),
+        PlanQuestion("2", "who built the tower", (("b",), ("b", "c")), ()),
+    ]
+    asked = [PlanQuestion("3", "who built the tower", (), ())]
+    votes = nearest_questions(training, asked, known, FakeEmbedder(64))
+    assert votes[0, 1] == votes[0, 2] == pytest.approx(np.exp(12))
+    assert votes[0, 0] < votes[0, 1]
 
 
 def test_walks_may_return_where_the_questions_say_so() -> None:

@@ -1,4 +1,4 @@
-"""``graphrag evaluate paths`` and ``graphrag evaluate plans``."""
+"""``graphrag evaluate paths``."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ _OF_KIND = ("answered_by_path", "answer_in_ends", "recall@5_dense", "recall@5_pa
 
 
 def register(group: typer.Typer) -> None:
-    """Add the commands to ``group``."""
+    """Add the command to ``group``."""
     group.command()(paths)
-    group.command()(plans)
 
 
 def paths(
@@ -112,7 +111,7 @@ def paths(
     )
 
     def ask(who: Planner, label: str, **how: Any) -> list[evaluation.PathOutcome]:
-        with _bar(label, len(asked)) as advance:
+        with bar(label, len(asked)) as advance:
             return asyncio.run(
                 evaluation.ask_paths(
                     there, asked, who, max_hops=max_hops, may_return=returning, advance=advance, **how
@@ -141,7 +140,7 @@ def paths(
         without = ask(chosen, "gold edges deleted", counterfactual=True, width=width)
         figures["abstained_without_gold_edges"] = 1 - evaluation.summary(without)["answered"]
         figures["abstained"] = 1 - figures["answered"]
-    _write(figures, out)
+    write_figures(figures, out)
     if str(out) != "-":
         _show_paths(figures)
 
@@ -177,9 +176,9 @@ def _on_index(
     chosen: dict[str, Any] = {"planner": planner, "max_hops": max_hops}
     if folder is not None:
         chosen["planner_folder"] = str(folder.resolve())
-    with _bar(f"paths by {planner}", total) as advance:
+    with bar(f"paths by {planner}", total) as advance:
         figures = GraphRAG.open(root).evaluate_paths(questions, limit=limit, advance=advance, **chosen)
-    _write({"planner": planner, "max_hops": max_hops, **figures}, out)
+    write_figures({"planner": planner, "max_hops": max_hops, **figures}, out)
     if str(out) != "-":
         for name, value in figures.items():
             if name != "by_kind":
@@ -189,64 +188,6 @@ def _on_index(
             kept = {name: value for name, value in row.items() if name in _OF_KIND}
             shown = "   ".join(f"{name} {value:.3f}" for name, value in kept.items())
             stdout().print(f"  {kind} ({row['n']}): {shown}", highlight=False)
-
-
-def plans(
-    questions: Annotated[
-        Path, typer.Option("--questions", "-q", help="JSON Lines with question, gold_paths, rog_paths.")
-    ],
-    train: Annotated[
-        Path | None, typer.Option(help="Training file; the _train_ file beside a _val_ one when not given.")
-    ] = None,
-    limit: Limit = None,
-    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
-    root: Root = Path(),
-    out: Out = None,
-) -> None:
-    """Train a planner on recorded questions and compare its plans with the recorded ones: hit@1, hit@3."""
-    import numpy as np
-
-    from graphrag.errors import ConfigError
-    from graphrag.evaluate import plans as evaluation
-    from graphrag.evaluate.significance import paired_bootstrap
-    from graphrag.query.planning.scorer import StepPlanner
-    from graphrag.tune.planner import PLANS_TRAINING, train_step_scorer
-
-    file = train or evaluation.training_file(questions)
-    if file is None:
-        raise ConfigError(
-            f"There is no training file beside {questions.name}.", hint="Name one with --train FILE."
-        )
-    training = evaluation.read_plans(file)
-    asked = [one for one in evaluation.read_plans(questions, limit=limit) if one.gold]
-    if not asked:
-        raise ConfigError(f"No question of {questions} has a gold path.")
-    embedder = token_embedder(root)
-    examples = evaluation.plan_examples(training)
-    with _bar("training", PLANS_TRAINING.epochs * len(examples)) as advance:
-        scorer = train_step_scorer(
-            examples, embedder, _seeded(PLANS_TRAINING, seed), advance=lambda rows, _: advance(rows)
-        )
-    known = sorted({path for one in training for path in one.gold})
-    found = {
-        "ours": evaluation.hits(evaluation.ranked_plans(StepPlanner(scorer, embedder), asked, known), asked),
-        "recorded": evaluation.hits([one.recorded for one in asked], asked),
-        "most_frequent": evaluation.hits([evaluation.most_frequent(training)] * len(asked), asked),
-    }
-    figures: dict[str, Any] = {"n": len(asked), "trained_on": len(examples), "known_paths": len(known)}
-    for name, values in found.items():
-        means = {key: round(float(np.mean(value)), 6) for key, value in values.items()}
-        figures |= means if name == "ours" else {name: means}
-    figures["ceiling"] = round(float(np.mean([bool(set(one.gold) & set(known)) for one in asked])), 6)
-    gap = paired_bootstrap(found["ours"]["hit@3"], found["recorded"]["hit@3"])
-    figures["against_recorded_hit@3"] = {"difference": gap.mean, "low": gap.low, "high": gap.high, "p": gap.p}
-    _write(figures, out)
-    if str(out) != "-":
-        for name in ("ours", "recorded", "most_frequent"):
-            row = figures if name == "ours" else figures[name]
-            stdout().print(
-                f"  {name:<14} hit@1 {row['hit@1']:.3f}   hit@3 {row['hit@3']:.3f}", highlight=False
-            )
 
 
 def _training_part(file: Path, split: str | None, seed: int) -> list[PathQuestion]:
@@ -299,12 +240,13 @@ def train_planner(examples: list[Any], embedder: Any, max_hops: int, seed: int, 
 
     few = thinned(examples, 10)
     every = [*few, *composed(few, min(_COMPOSED, len(few)), max_hops=max_hops, seed=seed)]
-    training = _seeded(PlannerTraining(), seed)
-    with _bar("training", training.epochs * len(every)) as advance:
+    training = seeded(PlannerTraining(), seed)
+    with bar("training", training.epochs * len(every)) as advance:
         return train_step_scorer(every, embedder, training, advance=lambda rows, _: advance(rows), **about)
 
 
-def _seeded(training: Any, seed: int) -> Any:
+def seeded(training: Any, seed: int) -> Any:
+    """Return ``training`` with another seed."""
     from dataclasses import replace
 
     return replace(training, seed=seed)
@@ -336,7 +278,8 @@ def token_embedder(root: Path) -> Any:
 
 
 @contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[..., None]]:
+def bar(label: str, total: int) -> Iterator[Callable[..., None]]:
+    """Show a progress bar of ``total`` rows; what is yielded advances it."""
     from rich.progress import Progress
 
     with Progress(console=stderr(), transient=True, disable=not stderr().is_terminal) as progress:
@@ -344,7 +287,8 @@ def _bar(label: str, total: int) -> Iterator[Callable[..., None]]:
         yield lambda rows=1: progress.advance(task, rows)
 
 
-def _write(figures: dict[str, Any], out: Path | None) -> None:
+def write_figures(figures: dict[str, Any], out: Path | None) -> None:
+    """Write figures as JSON where they are wanted; ``-`` prints them."""
     if out is None:
         return
     text = json.dumps(figures, indent=1)

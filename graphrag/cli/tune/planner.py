@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from graphrag.graph.paths import PathGraph
     from graphrag.query.planning.examples import PlanExample
 
+KINDS = ("scorer", "encoder", "adapter")
+
 
 def register(group: typer.Typer) -> None:
     """Add the command to ``group``."""
@@ -31,7 +33,11 @@ def planner(
         typer.Option("--questions", "-q", help="Question files (repeatable); without: paths put in words."),
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="scorer (step scorer, half a minute) or adapter (LoRA on a language model).")
+        str,
+        typer.Option(
+            help="scorer (step scorer, half a minute), encoder (whole paths, minutes) or adapter (LoRA on a "
+            "language model)."
+        ),
     ] = "scorer",
     labels: Annotated[
         str,
@@ -47,8 +53,8 @@ def planner(
     root: Root = Path(),
 ) -> None:
     """Train a planner of relation paths: on questions, or on paths of a graph put in words."""
-    if kind not in ("scorer", "adapter"):
-        raise ConfigError(f"There is no kind of planner {kind!r}.", hint="There are: scorer, adapter.")
+    if kind not in KINDS:
+        raise ConfigError(f"There is no kind of planner {kind!r}.", hint=f"There are: {', '.join(KINDS)}.")
     if labels not in ("gold", "shortest", "agree"):
         raise ConfigError(f"There are no labels {labels!r}.", hint="There are: gold, shortest, agree.")
     there = _graph(graph, root)
@@ -56,6 +62,9 @@ def planner(
     about = f"{', '.join(file.name for file in questions or ()) or 'verbalised paths'} ({licence})"
     if kind == "adapter":
         _tune_adapter(model, examples, out, about, licence, max_steps, epochs, seed)
+        return
+    if kind == "encoder":
+        _tune_encoder(examples, root, out, about, seed)
         return
     from graphrag.cli.evaluate.paths import token_embedder, train_planner
 
@@ -91,6 +100,22 @@ def _examples(
     questions = [one for file in files for one in read_path_questions(file)]
     returning = answers_may_be_topics(questions)
     return examples_of(graph, questions, max_hops=max_hops, labels=labels, may_return=returning)
+
+
+def _tune_encoder(examples: list[Any], root: Path, out: Path, about: str, seed: int) -> None:
+    from graphrag.cli.console import RichProgress
+    from graphrag.cli.evaluate.paths import seeded
+    from graphrag.cli.evaluate.plans import encoder_source
+    from graphrag.query.planning.examples import thinned
+    from graphrag.tune.path_encoder import PATHS_TRAINING, train_path_encoder
+
+    training = seeded(PATHS_TRAINING, seed)
+    few = thinned(examples, 2)
+    with RichProgress() as progress:
+        made = train_path_encoder(
+            few, encoder_source(root), out, training, trained_on=about, progress=progress
+        )
+    stdout().print(f"  wrote {out}: {len(made.plans)} paths of {len(few)} questions", highlight=False)
 
 
 def _tune_adapter(

@@ -194,11 +194,15 @@ class StepPlanner:
         """Return the ``k`` best grounded paths that a beam of ``width`` finds."""
         return await asyncio.to_thread(self._plan, asked, trie, max_hops, k, width)
 
-    def rank(self, asked: PlanFor, plans: Sequence[tuple[str, ...]]) -> Scores:
-        """Score paths given by name, whether or not any graph has them."""
-        reading = _Reading(self.scorer, self._vectors, asked)
-        reading.read([name for plan in plans for name in plan])
-        return np.array([reading.path(plan) for plan in plans], dtype=np.float64)
+    def rank(self, asked: Sequence[PlanFor], plans: Sequence[tuple[str, ...]]) -> Scores:
+        """Score paths given by name, whether or not any graph has them, for each of ``asked``: a row each."""
+        names = sorted({name for plan in plans for name in plan})
+        scores = np.zeros((len(asked), len(plans)))
+        for row, one in enumerate(asked):
+            reading = _Reading(self.scorer, self._vectors, one)
+            reading.read(names)
+            scores[row] = [reading.path(plan) for plan in plans]
+        return scores
 
     def _plan(self, asked: PlanFor, trie: PathTrie, max_hops: int, k: int, width: int) -> Planning:
         graph = trie.graph

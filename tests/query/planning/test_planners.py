@@ -202,7 +202,7 @@ def test_lengths_that_were_not_trained_count_as_the_longest_that_was() -> None:
     asked = PlanFor("who", "who")
     bare = StepPlanner(replace(scorer, weights={**scorer.weights, "hops": np.zeros_like(hops)}), embedder)
     plans = [("directed_by",) * n for n in (1, 2, 3, 4)]
-    gained = planner.rank(asked, plans) - bare.rank(asked, plans)
+    gained = (planner.rank([asked], plans) - bare.rank([asked], plans))[0]
     assert gained == pytest.approx(HOPS_SCALE * hops[[0, 1, 1, 1]], abs=1e-4)
 
 
