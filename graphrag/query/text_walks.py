@@ -27,6 +27,7 @@ from graphrag.retrieve.graph_view import GraphView
 _BEAM = 8  # walks that go on after a step
 _WALKS = 60  # walks returned at most
 _UNITS = 4  # text units read around a node: those nearest to what is asked
+_LOOKED_AT = 100  # text units whose titles are looked at, however many mention a node
 _LABELLED = 24  # relationships with a label compared at a node, the heaviest
 _COMPARED = 64  # texts embedded per step
 _WORDS = 0.4  # what it is worth to hold every word of the question, in cosine
@@ -145,6 +146,9 @@ def _mentioned(search: _Search, place: int, node: int, partial: _Partial) -> lis
     if not len(units):
         return []
     near = partial.asked.of_rows("text_units", units, "text")
+    if len(units) > _LOOKED_AT:
+        kept = np.sort(np.lexsort((units, -np.round(near, 6)))[:_LOOKED_AT])
+        units, near = units[kept], near[kept]
     leads = np.array([title in spell(document_title(search.resolver, int(unit))) for unit in units])
     order = np.lexsort((units, -np.round(near + _LEAD * leads, 6)))[:_UNITS]
     into = graph.step(MENTIONED_IN)
