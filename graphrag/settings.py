@@ -96,7 +96,7 @@ class EmbeddingSettings(_Section):
         description="What is embedded of an entity. `title` is quicker, and enough to find it by name.",
     )
     exact_up_to: int = Field(
-        100_000,
+        50_000,
         ge=0,
         description="Rows of a kind up to which a question is compared with every vector; of more, with the "
         "400 nearest by compressed vectors (docs/benchmarks/search.md).",

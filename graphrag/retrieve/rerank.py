@@ -16,7 +16,8 @@ from graphrag.store.index import Index
 class RerankRetriever:
     """Ranks the union of what ``retrievers`` find by ``scorer`` (Re2G: of BM25 and dense, 12 each).
 
-    Candidates that say the same text count once. With a ``first_stage`` weight above zero the
+    Where they find the same, the next best of either fill up, so there are always ``depth`` times
+    their number. Candidates that say the same text count once. With a ``first_stage`` weight above zero the
     scorer's ranking is fused (RRF) with that of the first stage. What lies beyond the candidates
     follows in the order of the first stage, so ``k`` may exceed them. Glass et al., "Re2G: Retrieve, Rerank,
     Generate", NAACL 2022. Costs one scoring of at most ``len(retrievers) * depth`` texts a search.
@@ -30,9 +31,16 @@ class RerankRetriever:
     first_stage: float = 0.0
 
     def candidates(self, query: str) -> Found:
-        """Return the union of the ``depth`` best of each retriever with the first stage's fused scores."""
-        rankings = [one.search(query, self.depth) for one in self.retrievers]
-        return reciprocal_rank_fusion(rankings)
+        """Return the ``depth`` best of each retriever and what fills them up, by fused ranks, best first."""
+        size = self.depth * len(self.retrievers)
+        rankings = [one.search(query, size) for one in self.retrievers]
+        fused = reciprocal_rank_fusion(rankings)
+        chosen = {row_id for ranking in rankings for row_id, _ in ranking[: self.depth]}
+        for row_id, _ in fused:
+            if len(chosen) >= size:
+                break
+            chosen.add(row_id)
+        return [pair for pair in fused if pair[0] in chosen]
 
     def search(self, query: str, k: int) -> Found:
         """Return the ``k`` best (row id, score), best first, ties by id."""

@@ -19,7 +19,7 @@ from graphrag.errors import QueryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXACT_UP_TO = 100_000  # rows; an exact scan of more costs over 25 ms a query on one core
+EXACT_UP_TO = 50_000  # rows; an exact scan of more costs over 20 ms a query on one core
 _NUMBERS_PER_CODE = 3
 _CANDIDATES, _FEWEST_CANDIDATES = 20, 400  # compared exactly: so many times what is asked for
 _LEAST_CODED = 1_000  # fewer rows are too few to learn from, and quick anyway

@@ -94,6 +94,7 @@ def build(folder: Path, size: int, exact_up_to: int) -> tuple[WordSumEmbedder, l
     _write_tables(folder, names, known.types, texts, others)
     spent["tables"] = time.process_time() - began
     searched = [f"{name}\n{text}" for name, text in zip(names, texts, strict=True)]
+    del texts
     began = time.process_time()
     write_lexical_index(folder, "text_units", searched)
     spent["bm25"] = time.process_time() - began
@@ -119,11 +120,16 @@ def _recall(folder: Path, vectors: Vectors, embedder: WordSumEmbedder, questions
     queries = embedder.embed(questions)
     index = read_vector_index(folder, "text_units", [str(row) for row in range(len(vectors))], "")
     found = [{int(one) for one, _ in row} for row in index.search(queries, 10)]
-    best: list[npt.NDArray[np.int64]] = []
-    for query in queries:
-        scores = vectors @ query
-        best.append(np.argpartition(-scores, 9)[:10])
-    return statistics.fmean(len(one & set(gold.tolist())) / 10 for one, gold in zip(found, best, strict=True))
+    best = np.zeros((len(queries), 0), dtype=np.float32)
+    rows = np.zeros((len(queries), 0), dtype=np.int64)
+    for at in range(0, len(vectors), 50_000):
+        scores = queries @ vectors[at : at + 50_000].T
+        top = np.argpartition(-scores, 9, axis=1)[:, :10]
+        best = np.concatenate([best, np.take_along_axis(scores, top, 1)], axis=1)
+        rows = np.concatenate([rows, top + at], axis=1)
+        keep = np.argsort(-best, axis=1, kind="stable")[:, :10]
+        best, rows = np.take_along_axis(best, keep, 1), np.take_along_axis(rows, keep, 1)
+    return statistics.fmean(len(one & set(gold.tolist())) / 10 for one, gold in zip(found, rows, strict=True))
 
 
 def _write_tables(

@@ -74,8 +74,9 @@ def test_weights_that_do_not_fit_are_refused(weights: tuple[float, ...]) -> None
 def test_rerank_ranks_the_union_by_its_scorer(index: Index) -> None:
     by_words, by_vectors = make_retriever("bm25", sources(index)), make_retriever("dense", sources(index))
     retriever = RerankRetriever(index, (by_words, by_vectors), Longest(), depth=4)
-    union = {row_id for one in (by_words, by_vectors) for row_id, _ in one.search(QUESTION, 4)}
-    assert {row_id for row_id, _ in retriever.candidates(QUESTION)} == union
+    union = {row_id for row_id, _ in retriever.candidates(QUESTION)}
+    assert {row_id for one in (by_words, by_vectors) for row_id, _ in one.search(QUESTION, 4)} <= union
+    assert len(union) == 8
     found = retriever.search(QUESTION, len(union))
     assert {row_id for row_id, _ in found} == union
     lengths = [len(index.row("text_units", row_id)["text"]) for row_id, _ in found]  # type: ignore[index]
@@ -84,6 +85,15 @@ def test_rerank_ranks_the_union_by_its_scorer(index: Index) -> None:
     assert [row_id for row_id, _ in everything[: len(found)]] == [row_id for row_id, _ in found]
     assert len(everything) == index.counts["text_units"]  # the first stage's order behind the candidates
     assert [score for _, score in everything] == sorted((s for _, s in everything), reverse=True)
+
+
+def test_candidates_that_both_find_make_room_for_the_next_best(index: Index) -> None:
+    one = Fixed((("a", 9.0), ("b", 8.0), ("c", 7.0), ("d", 6.0)))
+    other = Fixed((("b", 9.0), ("a", 8.0), ("e", 7.0), ("c", 6.0)))
+    both = RerankRetriever(index, (one, other), Longest(), depth=2)
+    assert [row_id for row_id, _ in both.candidates("q")] == ["a", "b", "c", "e"]
+    apart = RerankRetriever(index, (one, Fixed((("x", 2.0), ("y", 1.0)))), Longest(), depth=2)
+    assert {row_id for row_id, _ in apart.candidates("q")} == {"a", "b", "x", "y"}
 
 
 def test_equal_texts_are_scored_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,14 @@ import typer
 from graphrag.cli.console import Bars, Root, stderr, stdout
 
 _SHOWN = {
-    "exact_match": "EM",
+    "exact_match": "exact match",
     "f1": "F1",
-    "answer_in_answer": "says it",
-    "answer_in_context": "in context",
+    "answer_in_answer": "answer says it",
+    "answer_in_context": "context says it",
     "answered": "answered",
-    "cited": "cited",
-    "support": "support",
-    "cites_gold": "cites gold",
+    "cited": "sentences cited",
+    "support": "cited words found",
+    "cites_gold": "citations to gold",
     "gold_cited": "gold cited",
 }
 
@@ -68,18 +68,20 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
     from graphrag.cli.evaluate.retrieval import HALVES
 
-    table = Table(
-        title=f"{rows[0]['n']} questions with answers ({HALVES[rows[0]['split']]})", title_justify="left"
-    )
+    half = HALVES[rows[0]["split"]]
+    table = Table(title=f"{rows[0]['n']} questions with answers ({half})", title_justify="left")
     table.add_column("")
-    for name in (*_SHOWN.values(), "F1 against dense", "says it, p", "calls"):
-        table.add_column(name, justify="right")
     for row in rows:
-        figures = ["" if row[name] is None else f"{row[name]:.3f}" for name in _SHOWN]
-        versus = row.get("vs_dense")
-        shown = f"{versus['f1']['difference']:+.3f}  p {versus['f1']['p']:.2g}" if versus else ""
-        p = f"{versus['answer_in_answer']['p']:.2g}" if versus else ""
-        table.add_row(row["name"], *figures, shown, p, str(row["calls"]))
+        table.add_column(row["name"], justify="right")
+    for measure, name in _SHOWN.items():
+        table.add_row(name, *("" if row[measure] is None else f"{row[measure]:.3f}" for row in rows))
+    table.add_section()
+    for measure, name in (("f1", "F1 against dense"), ("answer_in_answer", "says it, against dense")):
+        changes = [row["vs_dense"][measure] if "vs_dense" in row else None for row in rows]
+        table.add_row(name, *(f"{one['difference']:+.3f}" if one else "" for one in changes))
+        table.add_row("  p", *(f"{one['p']:.2g}" if one else "" for one in changes))
+    table.add_section()
+    table.add_row("LLM calls", *(str(row["calls"]) for row in rows))
     stdout().print(table)
     for row in rows:
         if row["failed"]:
