@@ -3,7 +3,8 @@
 Floating-point sums depend on the shapes of the matrices, and the shapes of a usual batch depend on its
 other members: longer neighbours, fewer neighbours, another rounding, another token. Here
 
-* each prompt is read alone, without padding;
+* each prompt is read alone, without padding; the turns before its last one are read by themselves, once
+  for all prompts that open with them;
 * answers are decoded in batches of one fixed number of rows (free rows repeat the first);
 * a row's cache is padded to a width that depends on its own prompt only, and rows of different
   widths are not mixed.
@@ -23,13 +24,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphrag.errors import ConfigError, LLMError, MissingExtraError
+from graphrag.llm.rows import Rows
 
 if TYPE_CHECKING:
     import torch
 
-    Layers = list[tuple[torch.Tensor, torch.Tensor]]
+    from graphrag.llm.rows import Layers
 
 WIDTH_STEP = 256
+_OPENINGS = 4  # how many openings are remembered
+_LEAST_OPENING = 12  # tokens that are worth reading apart
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +52,8 @@ class Generation:
     text: str = ""
     finish_reason: str | None = None
     error: str | None = None
+    opening: int = 0
+    """How many of the prompt's first tokens other prompts begin with too."""
 
     @property
     def width(self) -> int:
@@ -69,10 +75,20 @@ class Generator:
         if model.device.type == "cpu":
             model.get_output_embeddings().weight.requires_grad_(True)
         self._grammars: Any = None
+        self._openings: dict[tuple[int, ...], Layers] = {}
+        self._opening_of: dict[tuple[tuple[str, str], ...], int] = {}
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """Return the tokens of a conversation as the model's template writes it, after a trained prompt."""
         return self.opening + chat_tokens(self.tokenizer, messages)
+
+    def shared(self, messages: Sequence[tuple[str, str]]) -> int:
+        """Return how many first tokens a conversation has in common with others of the same earlier turns."""
+        before = tuple(messages[:-1])
+        if before not in self._opening_of:
+            tokens = len(opening_tokens(self.tokenizer, before)) if before else 0
+            self._opening_of[before] = len(self.opening) + tokens if tokens >= _LEAST_OPENING else 0
+        return self._opening_of[before]
 
     def run(self, batch: Sequence[Generation]) -> None:
         """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers of one width.
@@ -85,8 +101,12 @@ class Generator:
         dice = [np.random.default_rng([generation.seed, *generation.prompt[-32:]]) for generation in batch]
         steps = max(generation.max_tokens for generation in batch)
         with torch.no_grad():
-            rows = _Rows(
-                self.model, [self._prefill(g.prompt) for g in batch], self.rows, batch[0].width, steps
+            rows = Rows(
+                self.model,
+                [self._prefill(g.prompt, g.opening) for g in batch],
+                self.rows,
+                batch[0].width,
+                steps,
             )
             for step in range(steps):
                 logits = rows.logits[: len(batch)].float().cpu().numpy()
@@ -120,7 +140,7 @@ class Generator:
         width = max(-(-len(prompt) // WIDTH_STEP) * WIDTH_STEP for prompt in prompts)
         with torch.no_grad():
             read = [self._prefill(list(prompt)) for prompt in prompts]
-            rows = _Rows(self.model, read, max(self.rows, len(prompts)), width, generation.max_tokens)
+            rows = Rows(self.model, read, max(self.rows, len(prompts)), width, generation.max_tokens)
             while generation.finish_reason is None and generation.wanted():
                 each = torch.log_softmax(rows.logits[: len(prompts)].double().cpu(), dim=-1)
                 mixed = torch.logsumexp(each + weights, dim=0).numpy().astype(np.float32)
@@ -160,12 +180,26 @@ class Generator:
                 scores.append(picked.cpu().numpy())
         return scores
 
-    def _prefill(self, prompt: list[int]) -> tuple[torch.Tensor, Layers]:
+    def _prefill(self, prompt: list[int], opening: int = 0) -> tuple[torch.Tensor, Layers]:
+        """Return the logits after ``prompt`` and what its layers keep; the opening is read once."""
+        before: Layers = []
+        if opening:
+            first = tuple(prompt[:opening])
+            if first not in self._openings:
+                while len(self._openings) >= _OPENINGS:
+                    del self._openings[next(iter(self._openings))]
+                self._openings[first] = self._read(list(first), [])[1]
+            before = self._openings[first]
+        return self._read(prompt[opening:], before)
+
+    def _read(self, tokens: list[int], before: Layers) -> tuple[torch.Tensor, Layers]:
         import torch
         from transformers import DynamicCache
 
         cache = DynamicCache(config=self.model.config)
-        ids = torch.tensor([prompt], device=self.model.device)
+        for number, (keys, values) in enumerate(before):
+            cache.update(keys, values, number)
+        ids = torch.tensor([tokens], device=self.model.device)
         output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[0, -1], [(layer.keys, layer.values) for layer in cache.layers]
 
@@ -218,51 +252,11 @@ def chat_tokens(tokenizer: Any, messages: Sequence[tuple[str, str]]) -> list[int
     return list(tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"])
 
 
-class _Rows:
-    """The answers being decoded: caches side by side, the last logits, and what masks the padding."""
-
-    def __init__(
-        self, model: Any, prompts: list[tuple[torch.Tensor, Layers]], rows: int, width: int, steps: int
-    ) -> None:
-        import torch
-        from transformers import DynamicCache
-
-        filled = prompts + [prompts[0]] * (rows - len(prompts))
-        self._model = model
-        self._at = width
-        self._cache = DynamicCache(config=model.config)
-        for number in range(len(filled[0][1])):
-            keys, values = (_padded([layers[number][kind] for _, layers in filled], width) for kind in (0, 1))
-            self._cache.update(keys, values, number)
-        lengths = [layers[0][0].shape[2] for _, layers in filled]
-        self._positions = torch.tensor(lengths, device=model.device)[:, None]
-        self._mask = torch.ones((rows, width + steps), dtype=torch.long, device=model.device)
-        for row, length in enumerate(lengths):
-            self._mask[row, : width - length] = 0
-        self.logits = torch.stack([last for last, _ in filled])
-
-    def feed(self, tokens: list[int]) -> None:
-        """Read one token per row."""
-        import torch
-
-        self._at += 1
-        self.logits = self._model(
-            input_ids=torch.tensor(tokens, device=self._model.device)[:, None],
-            attention_mask=self._mask[:, : self._at],
-            position_ids=self._positions,
-            past_key_values=self._cache,
-            use_cache=True,
-        ).logits[:, -1]
-        self._positions = self._positions + 1
-
-
-def _padded(parts: list[torch.Tensor], width: int) -> torch.Tensor:
-    """Put caches of shape (1, heads, n, size) together, padded on the left to ``width``."""
-    _, heads, _, size = parts[0].shape
-    joined = parts[0].new_zeros((len(parts), heads, width, size))
-    for row, part in enumerate(parts):
-        joined[row, :, width - part.shape[2] :] = part[0]
-    return joined
+def opening_tokens(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> list[int]:
+    """Return the tokens that ``turns`` and one more, the user's, begin with whatever that says."""
+    one, other = (chat_tokens(tokenizer, [*turns, ("user", text)]) for text in ("a", "1"))
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return one[: same.index(False) if False in same else len(same)]
 
 
 class _TextDecoder:

@@ -173,6 +173,9 @@ class TransformersModel:
             for job in ready
             if job.generation.width == width and job.mixture is None  # type: ignore[union-attr]
         ]
+        # Those of like length, for their answers end at like times and none waits for a long one.
+        length = len(ready[0].generation.prompt)  # type: ignore[union-attr]
+        same.sort(key=lambda job: abs(len(job.generation.prompt) - length))  # type: ignore[union-attr]
         return same[: self._generator.rows]
 
     def _answer(self, batch: list[_Job]) -> None:
@@ -206,11 +209,13 @@ class TransformersModel:
 
         request = job.request
         generator = self._loaded()
+        opening = 0
         if request.readings:
             job.mixture = _mixture(generator, request)
             prompt = max(map(list, job.mixture.prompts), key=len)
         else:
             prompt = _tokens(generator, request.messages)
+            opening = generator.shared([(turn.role, turn.content) for turn in request.messages])
         window = min(
             self._window, getattr(generator.model.config, "max_position_embeddings", None) or self._window
         )
@@ -234,6 +239,7 @@ class TransformersModel:
             stop=request.stop,
             on_text=job.on_text,
             wanted=lambda: not job.abandoned,
+            opening=opening if opening < len(prompt) else 0,
         )
 
     def _score(self, request: ChatRequest, continuations: list[str]) -> list[float]:

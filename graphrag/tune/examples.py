@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphrag.errors import ConfigError, InputError
-from graphrag.llm.generation import chat_tokens
+from graphrag.llm.generation import chat_tokens, opening_tokens
 from graphrag.text.lines import numbered_lines
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ def encode_pairs(tokenizer: Any, pairs: Iterable[Pair], *, max_tokens: int) -> E
         if len(before) + len(after) > max_tokens:
             too_long += 1
             continue
-        first = (*turns[:-1], (turns[-1][0], ""))
+        first = tuple(turns[:-1])
         if first not in openings:
-            openings[first] = _opening(tokenizer, first)
+            openings[first] = opening_tokens(tokenizer, first)
         opening = len(openings[first])
         shared = before[:opening] == openings[first] and opening < len(before)
         examples.append(Example((*before, *after), len(before), opening if shared else 0))
@@ -121,13 +121,6 @@ def encode_pairs(tokenizer: Any, pairs: Iterable[Pair], *, max_tokens: int) -> E
             hint="Raise --max-tokens, or cut the documents into smaller pieces.",
         )
     return Encoded(examples, too_long)
-
-
-def _opening(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> list[int]:
-    """Return the tokens that a conversation begins with whatever its last turn says."""
-    one, other = (chat_tokens(tokenizer, [*turns[:-1], (turns[-1][0], text)]) for text in ("a", "1"))
-    same = [a == b for a, b in zip(one, other, strict=False)]
-    return one[: same.index(False) if False in same else len(same)]
 
 
 def pack(examples: Sequence[Example], size: int) -> list[list[Example]]:
