@@ -89,6 +89,12 @@ class EmbeddingSettings(_Section):
         "sentence-transformers model. `openai`: an endpoint.",
     )
     model: str = Field("all-minilm-l6-v2", description="Model name, hub name, or folder.")
+    question_prefix: str = Field(
+        "", description='What the model wants before a question, such as "query: " (E5), blanks included.'
+    )
+    text_prefix: str = Field(
+        "", description='What it wants before every other text, such as "passage: ". Vectors are made anew.'
+    )
     base_url: str | None = Field(None, description="Address of the endpoint.")
     api_key: str | None = Field(None, description="Key of the endpoint.")
     entity_text: Literal["title", "title_description"] = Field(

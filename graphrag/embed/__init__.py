@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from graphrag.embed.base import Embedder, TokenEmbedder, TokenVectors, Vectors
+from graphrag.embed.base import Embedder, TokenEmbedder, TokenVectors, Vectors, question_vectors
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.settings import EmbeddingSettings
 
-__all__ = ["Embedder", "FakeEmbedder", "TokenEmbedder", "TokenVectors", "Vectors", "make_embedder"]
+__all__ = [
+    "Embedder",
+    "FakeEmbedder",
+    "TokenEmbedder",
+    "TokenVectors",
+    "Vectors",
+    "make_embedder",
+    "question_vectors",
+]
 
 
 def make_embedder(settings: EmbeddingSettings) -> Embedder:
@@ -16,6 +24,15 @@ def make_embedder(settings: EmbeddingSettings) -> Embedder:
         ConfigError: the model's folder is not one, or the endpoint's settings are incomplete.
         MissingExtraError: a package that the provider needs is not installed.
     """
+    embedder = _model(settings)
+    if not settings.question_prefix and not settings.text_prefix:
+        return embedder
+    from graphrag.embed.prompted import PromptedEmbedder
+
+    return PromptedEmbedder(embedder, question=settings.question_prefix, text=settings.text_prefix)
+
+
+def _model(settings: EmbeddingSettings) -> Embedder:
     if settings.provider == "openai":
         from graphrag.embed.openai_compatible import OpenAICompatibleEmbedder
 

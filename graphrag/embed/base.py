@@ -76,3 +76,10 @@ class TokenEmbedder(Protocol):
     def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
         """Return the last hidden states of every text's tokens, not normalised; long texts are cut."""
         ...
+
+
+def question_vectors(embedder: Embedder, questions: Sequence[str]) -> Vectors:
+    """Embed questions: as texts, unless the model tells the two apart."""
+    own = getattr(embedder, "embed_questions", None)
+    found: Vectors = embedder.embed(questions) if own is None else own(questions)
+    return found

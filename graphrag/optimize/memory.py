@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from graphrag.embed.base import Embedder, Vectors
+from graphrag.embed.base import Embedder, Vectors, question_vectors
 from graphrag.retrieve.base import Found, Retriever, Scorer
 from graphrag.retrieve.bm25 import BM25Retriever
 from graphrag.retrieve.dense import DenseRetriever
@@ -23,6 +23,7 @@ class RememberingEmbedder:
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner
         self._known: dict[str, Vectors] = {}
+        self._asked: dict[str, Vectors] = {}
         self.model_id = inner.model_id
 
     @property
@@ -32,12 +33,21 @@ class RememberingEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit-length row per text, in order."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        return self._rows(self._known, texts, self._inner.embed)
+
+    def embed_questions(self, questions: Sequence[str]) -> Vectors:
+        """Return one unit-length row per question, in order."""
+        return self._rows(self._asked, questions, lambda new: question_vectors(self._inner, new))
+
+    def _rows(
+        self, known: dict[str, Vectors], texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors]
+    ) -> Vectors:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            self._known.update(zip(new, self._inner.embed(new), strict=True))
+            known.update(zip(new, embed(new), strict=True))
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
-        return np.stack([self._known[text] for text in texts])
+        return np.stack([known[text] for text in texts])
 
 
 @dataclass(slots=True)

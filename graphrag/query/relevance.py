@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from graphrag.embed.base import Embedder, Vectors
+from graphrag.embed.base import Embedder, Vectors, question_vectors
 from graphrag.store.index import Index
 from graphrag.store.lexical import FUNCTION_WORDS, terms
 
@@ -47,7 +47,7 @@ class Relevance:
         """Embed ``question`` once, if the index has vectors to compare it with."""
         if embedder is None or index.embedding_model is None:
             return cls(index, question)
-        return cls(index, question, embedder, embedder.embed([question]))
+        return cls(index, question, embedder, question_vectors(embedder, [question]))
 
     def has(self, kind: str) -> bool:
         """Return whether rows of ``kind`` are compared by vectors."""

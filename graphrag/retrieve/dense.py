@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphrag.embed.base import Embedder
+from graphrag.embed.base import Embedder, question_vectors
 from graphrag.errors import QueryError
 from graphrag.store.index import Index
 
@@ -36,8 +36,12 @@ def _made_with(index: Index) -> str:
     if provider is None:
         return "`embedding` in settings.yaml to its model"
     if provider == "embedded":
-        return "embedding.provider to 'embedded' in settings.yaml"
-    return f"embedding.provider to {provider!r} and embedding.model to {model!r} in settings.yaml"
+        told = "embedding.provider to 'embedded'"
+    else:
+        told = f"embedding.provider to {provider!r} and embedding.model to {model!r}"
+    if made.get("text_prefix"):
+        told += f" and embedding.text_prefix to {made['text_prefix']!r}"
+    return f"{told} in settings.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +63,4 @@ class DenseRetriever:
         """Return the ``k`` best (row id, cosine), best first, ties by id."""
         if k <= 0:
             return []
-        return self.index.vectors(self.kind).search(self.embedder.embed([query]), k)[0]
+        return self.index.vectors(self.kind).search(question_vectors(self.embedder, [query]), k)[0]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from graphrag.embed.base import Embedder
+from graphrag.embed.base import Embedder, question_vectors
 from graphrag.errors import ConfigError, MissingExtraError
 from graphrag.llm.base import ChatRequest
 from graphrag.text.sentences import sentence_spans
@@ -109,7 +109,7 @@ class SentenceScorer:
         if not texts:
             return np.zeros(0)
         parts = [[text[a:b] for a, b in sentence_spans(text)] or [text] for text in texts]
-        vectors = self.embedder.embed([query, *(part for some in parts for part in some)])
-        cosines = np.asarray(vectors[1:] @ vectors[0], dtype=np.float64)
+        vectors = self.embedder.embed([part for some in parts for part in some])
+        cosines = np.asarray(vectors @ question_vectors(self.embedder, [query])[0], dtype=np.float64)
         starts = np.cumsum([0, *(len(some) for some in parts[:-1])])
         return np.maximum.reduceat(cosines, starts)

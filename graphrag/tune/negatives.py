@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from graphrag.embed.base import Embedder, Vectors
+from graphrag.embed.base import Embedder, Vectors, question_vectors
 from graphrag.evaluate.questions import GoldQuestion
 from graphrag.store.lexical import build_lexical_index
 from graphrag.tune.passages import TrainingSet
@@ -30,7 +30,7 @@ def dense_rankings(questions: Sequence[GoldQuestion], vectors: PassageVectors, d
     """Return the ids of the ``depth`` best passages for each question by cosine, ties by id."""
     if not questions:
         return []
-    queries = vectors.embedder.embed([one.text for one in questions])
+    queries = question_vectors(vectors.embedder, [one.text for one in questions])
     found = []
     for start in range(0, len(queries), _BATCH):
         for scores in queries[start : start + _BATCH] @ vectors.rows.T:

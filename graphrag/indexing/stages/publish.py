@@ -51,6 +51,7 @@ def snapshot(settings: Settings) -> dict[str, object]:
             "provider": settings.embedding.provider,
             "model": settings.embedding.model,
             "entity_text": settings.embedding.entity_text,
+            "text_prefix": settings.embedding.text_prefix,
         },
         **{
             name: settings.value(name)
