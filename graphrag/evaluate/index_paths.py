@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ async def ask_index(
     """
     ids = PassageIds.of(engine.index, questions)
     units = engine.index.table("text_units")["id"].to_pylist()
-    answers = _Entities.of(engine)
+    answers = _Entities.of(engine, int(overrides.get("max_hops", engine.settings.query.max_hops)))
     asked = []
     planner: Mapping[str, Any] = {}
     for question in questions:
@@ -123,11 +124,12 @@ class _Entities:
     """The entities of an index by normalised name, and its graphs."""
 
     engine: QueryEngine
+    max_hops: int
     by_name: dict[str, set[int]]
     names: dict[str, set[str]]
 
     @classmethod
-    def of(cls, engine: QueryEngine) -> _Entities:
+    def of(cls, engine: QueryEngine, max_hops: int) -> _Entities:
         table = engine.index.table("entities")
         by_name: dict[str, set[int]] = {}
         names: dict[str, set[str]] = {}
@@ -136,7 +138,7 @@ class _Entities:
             for name in (title, *(aliases or ())):
                 by_name.setdefault(normalised(name), set()).add(place)
                 names.setdefault(title, set()).add(name)
-        return cls(engine, by_name, names)
+        return cls(engine, max_hops, by_name, names)
 
     def spelled(self, ends: Sequence[str], question: GoldQuestion) -> list[str]:
         """Return the ends, each by the one of its names that the gold answers have, if any."""
@@ -148,12 +150,12 @@ class _Entities:
 
     def reached(self, result: QueryResult, question: GoldQuestion) -> dict[str, float]:
         wanted = set().union(*(self.by_name.get(normalised(one), set()) for one in question.answers))
-        starts = [int(event["number"]) for event in result.trace if event["event"] == "linked"]
-        hops = self.engine.settings.query.max_hops
+        own = takewhile(lambda event: event["event"] != "fallback", result.trace)  # then `local` links, too
+        starts = [int(event["number"]) for event in own if event["event"] == "linked"]
         paths = self.engine.paths
         return {
             "answer_is_entity": float(bool(wanted)),
-            "answer_within_relations": float(_within(paths.graph.graph, starts, wanted, hops)),
+            "answer_within_relations": float(_within(paths.graph.graph, starts, wanted, self.max_hops)),
             "answer_within_texts": float(
                 _within(paths.graph_with_texts.graph, starts, wanted, 2 * _TEXT_HOPS)
             ),
