@@ -4,7 +4,8 @@
 * ``zero-shot``: the embedded language model as it is, told the schema, under the grammar of the answer;
 * ``in-context``: the same with four solved examples of the same corpus before each question;
 * ``llm``: the project's language model with the prompt and the wire format that indexing uses;
-* a folder: the embedded language model with the adapter that lies there, asked like ``zero-shot``.
+* a folder: the embedded language model with the adapter that lies there, asked like ``zero-shot``; or with
+  the demonstrations that lie there before each text; or the classifier on its states.
 
 ``rules``, ``spacy`` and ``llm`` are told the gold's entity types but not its predicates, for indexing has no
 such list: their strict relation F1 is close to zero by construction; read ``name_f1`` and ``pair_f1`` there.
@@ -25,15 +26,16 @@ from graphrag.extract.facts import Extraction
 from graphrag.extract.gold import GoldCorpus, GoldText, read_gold
 from graphrag.extract.gold.corpus import part_of
 from graphrag.extract.gold.passages import gold_passage
-from graphrag.extract.windowed import CompactExtractor
+from graphrag.extract.windowed import Choice, CompactExtractor
 from graphrag.hashing import text_hash
 from graphrag.llm.base import ChatModel
 
 if TYPE_CHECKING:
     from graphrag.settings import Settings
+    from graphrag.tune.features import FeatureClassifier
 
 NAMES = ("rules", "spacy", "zero-shot", "in-context", "llm")
-_TOGETHER = 16  # texts in flight at once
+_TOGETHER = 64  # texts in flight at once: more than a local model decodes together, so that none waits
 _SHOWN_WORDS = 40
 
 Advance = Callable[[], None]
@@ -76,9 +78,9 @@ class RuleExtractor:
 class ModelExtractor:
     """A chat model in the compact format; ``demonstrations`` are shown before each text."""
 
-    def __init__(self, model: ChatModel, demonstrations: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, model: ChatModel, demonstrations: Sequence[tuple[str, str]] | Choice = ()) -> None:
         self._model = model
-        self._demonstrations = tuple(demonstrations)
+        self._demonstrations = demonstrations
 
     def answers(
         self, texts: Sequence[GoldText], schema: ExtractionSchema, advance: Advance = lambda: None
@@ -104,6 +106,23 @@ class ModelExtractor:
             )
 
         return list(await asyncio.gather(*map(one, texts)))
+
+
+class ClassifierExtractor:
+    """A classifier on the states of a frozen model: it writes nothing, so every answer is valid."""
+
+    def __init__(self, classifier: FeatureClassifier) -> None:
+        self._classifier = classifier
+
+    def answers(
+        self, texts: Sequence[GoldText], schema: ExtractionSchema, advance: Advance = lambda: None
+    ) -> list[Answer]:
+        """Return the facts that the classifier finds."""
+        found = []
+        for text in texts:
+            found.append(Answer(self._classifier.extract(text.text, schema)))
+            advance()
+        return found
 
 
 class ProjectExtractor:
@@ -258,9 +277,24 @@ def measured_extractor(
         from graphrag.settings import load_settings
 
         return ProjectExtractor(load_settings(root)[0], root)
-    if not (Path(name) / "adapter_config.json").is_file():
+    folder = Path(name)
+    if (folder / "demonstrations.jsonl").is_file():
+        from graphrag.embed import make_embedder
+        from graphrag.settings import EmbeddingSettings
+        from graphrag.tune.demonstrations import Demonstrations
+
+        shown = Demonstrations.load(folder, make_embedder(EmbeddingSettings()))
+        return ModelExtractor(embedded_model(), shown.for_text)
+    if (folder / "classifier.safetensors").is_file():
+        from graphrag.llm.embedded import embedded_folder
+        from graphrag.llm.generation import load_generator
+        from graphrag.tune.features import FeatureClassifier
+
+        generator = load_generator(str(embedded_folder()))
+        return ClassifierExtractor(FeatureClassifier.load(folder, generator.model, generator.tokenizer))
+    if not (folder / "adapter_config.json").is_file():
         raise ConfigError(
             f"There is no extractor {name!r}.",
-            hint=f"There are: {', '.join(NAMES)}; or the folder of an adapter for the embedded model.",
+            hint=f"There are: {', '.join(NAMES)}; or a folder that graphrag tune extractor wrote.",
         )
     return ModelExtractor(embedded_model(adapter=name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from graphrag.extract.compact import (
@@ -21,18 +21,22 @@ from graphrag.text.sentences import sentence_spans
 _TOKENS_PER_CHARACTER = 0.6  # of the text, allowed to an answer about it; a full one has about half
 _LEAST_TOKENS = 96
 
+Choice = Callable[[str, str], Sequence[tuple[str, str]]]
+"""Chooses demonstrations by the system turn and the text."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompactExtractor:
     """Asks ``model`` for the facts of each window of a text under one schema.
 
     ``demonstrations`` are (text, answer) turns shown before, for a model that was not tuned. The turns before
-    a window are the same for all windows, so a local model reads them once.
+    a window are the same for all windows, so a local model reads them once; not so when a function chooses
+    them for each window.
     """
 
     model: ChatModel
     schema: ExtractionSchema
-    demonstrations: Sequence[tuple[str, str]] = ()
+    demonstrations: Sequence[tuple[str, str]] | Choice = ()
     max_tokens: int = 2000
 
     async def extract(self, text: str) -> Extraction:
@@ -62,15 +66,20 @@ class CompactExtractor:
 
     def _request(self, part: str) -> ChatRequest:
         messages = [Message("system", self.schema.prompt)]
-        for shown, answer in self.demonstrations:
+        given = self.demonstrations
+        for shown, answer in given(self.schema.prompt, part) if callable(given) else given:
             messages += [Message("user", shown), Message("assistant", answer)]
-        room = max(_LEAST_TOKENS, int(len(part) * _TOKENS_PER_CHARACTER))
         return ChatRequest(
             messages=(*messages, Message("user", part)),
             task="extract_graph",
             grammar=compact_grammar(part, self.schema),
-            max_tokens=min(self.max_tokens, room),
+            max_tokens=min(self.max_tokens, answer_tokens(part)),
         )
+
+
+def answer_tokens(part: str) -> int:
+    """Return the most tokens that an answer about ``part`` may have."""
+    return max(_LEAST_TOKENS, int(len(part) * _TOKENS_PER_CHARACTER))
 
 
 def _quoted(text: str, found: Extraction) -> Extraction:

@@ -84,6 +84,27 @@ def merge(adapted: Any) -> Any:
     return merged
 
 
+@contextmanager
+def served(adapted: Any) -> Iterator[tuple[Any, list[int]]]:
+    """Lend a model in training as generation takes it, with the tokens that its prompts begin with.
+
+    Afterwards it is as before. Adapters stay layers; a trained prompt becomes tokens for the while.
+
+    Raises:
+        ConfigError: its adapter cannot be served by this process.
+    """
+    config = getattr(adapted, "peft_config", {}).get("default")
+    base = adapted if config is None else adapted.get_base_model()
+    if config is None or not config.is_prompt_learning:
+        yield base, []
+        return
+    embeddings = base.get_input_embeddings()
+    try:
+        yield base, _prompt_tokens(adapted, "in training")
+    finally:
+        base.set_input_embeddings(embeddings)
+
+
 def attach(model: Any, adapter: str, *, four_bit: bool) -> tuple[Any, list[int]]:
     """Return ``model`` ready to generate with an adapter, and the tokens that every prompt begins with.
 
@@ -96,18 +117,24 @@ def attach(model: Any, adapter: str, *, four_bit: bool) -> tuple[Any, list[int]]
     adapted = load_adapter(model, adapter)
     config = adapted.peft_config["default"]
     if config.is_prompt_learning:
-        if config.peft_type.value != "PROMPT_TUNING":
-            raise ConfigError(
-                f"The adapter {adapter!r} is of kind {config.peft_type.value}: it lives in the cache of keys "
-                "and values, and is not served here.",
-                hint="Take another method for this architecture; graphrag tune extractor --list-methods",
-            )
-        rows = adapted.prompt_encoder["default"].embedding.weight.detach()
-        base = adapted.get_base_model()
-        return base, _extend_vocabulary(base, rows.to(base.dtype))
+        return adapted.get_base_model(), _prompt_tokens(adapted, adapter)
     if can_merge(adapted) and not four_bit:
         return merge(adapted), []
     return adapted.get_base_model(), []
+
+
+def _prompt_tokens(adapted: Any, adapter: str) -> list[int]:
+    """Make a trained prompt tokens of the base model; return them."""
+    config = adapted.peft_config["default"]
+    if config.peft_type.value != "PROMPT_TUNING":
+        raise ConfigError(
+            f"The adapter {adapter!r} is of kind {config.peft_type.value}: it lives in the cache of keys "
+            "and values, and is not served here.",
+            hint="Take another method for this architecture; graphrag tune extractor --list-methods",
+        )
+    rows = adapted.prompt_encoder["default"].embedding.weight.detach()
+    base = adapted.get_base_model()
+    return _extend_vocabulary(base, rows.to(base.dtype))
 
 
 def _extend_vocabulary(model: Any, rows: Any) -> list[int]:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,6 +141,8 @@ class TransformersModel:
 
     def _work(self) -> None:
         """Answer what waits, batch by batch, until nothing does."""
+        with suppress(Exception):  # it is raised again, and told, when the first request is prepared
+            self._loaded()  # before looking who waits: whoever asks meanwhile is in the first batch
         while True:
             with self._lock:
                 jobs = [job for job in self._waiting if not job.abandoned]

@@ -8,8 +8,13 @@ from pathlib import Path
 
 
 def write_curve(history: Sequence[Mapping[str, float]], file: Path, *, title: str) -> bool:
-    """Draw losses, and below them the scores, over steps; return False where matplotlib is missing."""
-    if find_spec("matplotlib") is None:
+    """Draw losses, and below them the scores, over steps.
+
+    Return False where matplotlib is missing, or nothing was trained.
+    """
+    if find_spec("matplotlib") is None or not any(
+        "loss" in entry or "eval_loss" in entry for entry in history
+    ):
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -8,6 +8,7 @@ itself (weights, ``tune.json``, a curve, a card).
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,6 +88,7 @@ class TuneResult:
     steps: int
     seconds: float
     cpu_seconds: float
+    training_cpu_seconds: float
     peak_memory: int
     best_step: int
     scores: Mapping[str, float]
@@ -132,7 +134,8 @@ def tune(
     _claim(out, identity, restart=restart)
     if (out / RECORD).is_file():
         return read_result(out)
-    return _Run(options, method, path, source, train, dev, out, identity, evaluate, progress, data).execute()
+    run = _Run(options, method, path, source, train, dev, out, identity, evaluate, progress, data)
+    return run.execute() if method.trains_model else run.fit()
 
 
 def read_result(folder: Path) -> TuneResult:
@@ -210,10 +213,11 @@ class _Run:
         if self.path.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         loop = self._loop(model, tokenizer, train, dev, progress)
-        training = time.perf_counter()
+        training, training_cpu = time.perf_counter(), time.process_time()
         loop.train(resume_from_checkpoint=_last_checkpoint(self.out / "checkpoints"))
+        training_cpu = time.process_time() - training_cpu
         progress.done("training", time.perf_counter() - training, f"{loop.state.global_step} steps")
-        best_step = self._keep(loop)
+        best_step = self._keep(loop, tokenizer)
         history = [dict(entry) for entry in loop.state.log_history]
         result = TuneResult(
             folder=self.out,
@@ -228,6 +232,7 @@ class _Run:
             steps=loop.state.global_step,
             seconds=round(time.perf_counter() - started, 1),
             cpu_seconds=round(time.process_time() - cpu, 1),
+            training_cpu_seconds=round(training_cpu, 2),
             peak_memory=_peak_memory(self.path.device),
             best_step=best_step,
             scores=_scores_at(history, best_step),
@@ -236,6 +241,61 @@ class _Run:
         self._describe(result)
         for folder in ("best", "checkpoints"):
             shutil.rmtree(self.out / folder, ignore_errors=True)
+        return result
+
+    def fit(self) -> TuneResult:
+        """Make what lies beside the model: demonstrations, or a classifier on its states."""
+        from graphrag.tune.demonstrations import Demonstrations
+        from graphrag.tune.features import fit_features
+
+        progress = self.progress or NoProgress()
+        started, cpu = time.perf_counter(), time.process_time()
+        settings = self.method.settled(self.options.settings)
+        progress.stage("reading the base model")
+        model, tokenizer = load_base(self.source, self.path)
+        train = encode_pairs(tokenizer, self.train, max_tokens=self.options.max_tokens)
+        progress.done("reading the base model", time.perf_counter() - started, self.path.why)
+        training, trained = time.process_time(), 0
+        history: list[dict[str, float]] = []
+        if self.method.saves == "demonstrations":
+            from graphrag.embed import FakeEmbedder
+
+            # Nothing is compared before a question comes: the vectors are made by whoever asks.
+            Demonstrations(self.train, settings["shown"], FakeEmbedder()).save(self.out)
+        else:
+            progress.stage("reading the texts")
+            progress.total(len(self.train), "texts")
+            fitted, history = fit_features(
+                model.eval(),
+                tokenizer,
+                self.train,
+                depth=settings["depth"],
+                learning_rate=self.options.learning_rate or self.method.learning_rate,
+                advance=progress.advance,
+            )
+            trained = fitted.parameters
+            fitted.save(self.out)
+        made = [file for file in sorted(self.out.iterdir()) if file.name != "run.json"]
+        result = TuneResult(
+            folder=self.out,
+            method=self.method.name,
+            path=self.path.why,
+            total_parameters=count_parameters(model).total + trained,
+            trainable_parameters=trained,
+            bytes=sum(file.stat().st_size for file in made),
+            examples=len(self.train),
+            too_long=0,
+            tokens=train.tokens,
+            steps=0,
+            seconds=round(time.perf_counter() - started, 1),
+            cpu_seconds=round(time.process_time() - cpu, 1),
+            training_cpu_seconds=round(time.process_time() - training, 2),
+            peak_memory=_peak_memory(self.path.device),
+            best_step=0,
+            scores={},
+            history=history,
+        )
+        self._describe(result)
         return result
 
     def _loop(self, model: Any, tokenizer: Any, train: Encoded, dev: Encoded, progress: Progress) -> Any:
@@ -307,7 +367,7 @@ class _Run:
         reads = "position_ids" in signature(base.forward).parameters
         return self.method.packs and reads and getattr(base, "_supports_attention_backend", False)
 
-    def _keep(self, loop: Any) -> int:
+    def _keep(self, loop: Any, tokenizer: Any) -> int:
         """Move the best state, or the last where none was measured, to the run's folder."""
         best = self.out / "best"
         if not (best / "best.json").is_file():
@@ -318,7 +378,9 @@ class _Run:
         for file in sorted(best.iterdir()):
             if file.name not in ("best.json", "training_args.bin", "README.md"):
                 shutil.copy(file, self.out / file.name)
-        if self.method.saves == "adapter":
+        if self.method.saves == "model":
+            tokenizer.save_pretrained(str(self.out))  # a model's folder is served by itself
+        else:
             from graphrag.llm.adapters.stack import flatten_folder
 
             flatten_folder(self.out)
@@ -382,6 +444,11 @@ def _peak_memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
+    status = Path("/proc/self/status")
+    if status.is_file():  # what getrusage tells of a child process begins at its parent's peak
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))
+        if found is not None:
+            return int(found[1]) * 1024
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -144,7 +144,7 @@ def test_an_index_becomes_records(tmp_path: Path) -> None:
     text = "Colin Archer built the Fram in Larvik. Fridtjof Nansen sailed the Fram into the ice in 1893."
     (tmp_path / "input" / "fram.md").write_text(text, encoding="utf-8")
     GraphRAG.open(tmp_path, embedder=FakeEmbedder()).index(method="fast")
-    (record,) = build_records([DataSource("index", tmp_path)], seed=0)
+    (record,) = build_records([DataSource("index", tmp_path)], seed=0, vary=False)
     assert turns(record)[1] == text
     found = parse_compact(record.completion)
     assert {"Colin Archer", "Fridtjof Nansen"} <= {one.name for one in found.entities}
@@ -180,3 +180,37 @@ def test_a_licence_that_is_given_stands_for_data_that_states_none(tmp_path: Path
         [DataSource.parse(f"pfn={sentences}@all@MIT")], seed=0, part="all", shippable=True
     )
     assert record.meta["licence"] == "MIT"
+
+
+def test_an_index_teaches_to_follow_the_schema() -> None:
+    facts = [
+        (
+            f"u{number}",
+            f"Ann Berg{number} left Oslo{number} for Rome.",
+            Extraction(
+                (
+                    EntityFact(f"Ann Berg{number}", "person", ""),
+                    EntityFact(f"Oslo{number}", "place", ""),
+                    EntityFact("Rome", "place", ""),
+                ),
+                (RelationFact(f"Ann Berg{number}", "left", f"Oslo{number}", "", start=0, end=20),),
+            ),
+        )
+        for number in range(40)
+    ]
+    facts.append(("v", "The Fram won.", Extraction((EntityFact("The Fram", "ship", ""),))))
+    records = extraction_records(facts, source="s", licence="MIT", seed=3)
+    assert records == extraction_records(facts, source="s", licence="MIT", seed=3)
+    kinds = set()
+    for record in records:
+        types, predicates = (line.partition(": ")[2] for line in turns(record)[0].splitlines())
+        found = parse_compact(record.completion)
+        if types != "any":
+            assert {one.type for one in found.entities} <= set(types.split(", "))
+            assert found.entities
+        kinds.add((types == "any", "place" in types, "ship" in types, predicates == "any"))
+        if predicates == "any" and types == "any" and "left" in turns(record)[1]:
+            assert found.relations
+    assert {kind[0] for kind in kinds} == {True, False}  # open, and by a list
+    assert {kind[1] for kind in kinds if not kind[0]} == {True, False}  # of which a part may be left out
+    assert any(kind[2] for kind in kinds)  # and which names what is not there

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from graphrag.cli.evaluate import answers, extraction, make_questions, paths, plans, pool, retrieval
+from graphrag.cli.evaluate import answers, extraction, make_questions, methods, paths, plans, pool, retrieval
 
 
 class _Group(TyperGroup):
@@ -27,7 +27,16 @@ group = typer.Typer(
     help="Measure retrieval, answers, extraction and paths against gold data.",
     no_args_is_help=True,
 )
-COMMANDS: tuple[ModuleType, ...] = (answers, extraction, make_questions, paths, plans, pool, retrieval)
+COMMANDS: tuple[ModuleType, ...] = (
+    answers,
+    extraction,
+    make_questions,
+    methods,
+    paths,
+    plans,
+    pool,
+    retrieval,
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graphrag.cli.console import Root
 from graphrag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from graphrag.tune.data.training import TrainingData
+    from graphrag.tune.trainer import TuneOptions
 
 
 def register(group: typer.Typer) -> None:
@@ -17,9 +22,18 @@ def register(group: typer.Typer) -> None:
 
 def extractor(
     data: Annotated[
-        Path | None,
-        typer.Option(help="Training records: JSON lines with `prompt` and `completion`, plain or .gz."),
+        list[str] | None,
+        typer.Option(
+            help="Training data (repeatable): JSON lines with `prompt` and `completion`, plain or .gz; or "
+            "KIND=PATH, KIND=PATH@NUMBER, KIND=PATH@all@LICENCE with KIND pfn, redocred, text2kgbench, "
+            "recorded or index."
+        ),
     ] = None,
+    from_index: Annotated[
+        bool,
+        typer.Option("--from-index", help="Learn what the project's index holds: a strong model's work."),
+    ] = False,
+    root: Root = Path(),
     out: Annotated[Path | None, typer.Option("--out", "-o", help="New folder for the adapter.")] = None,
     dev: Annotated[
         Path | None, typer.Option(help="Held-out records; without it a share of the data is held out.")
@@ -27,6 +41,26 @@ def extractor(
     hold_out: Annotated[
         float, typer.Option(help="Share of the data that is held out when there is no --dev.", min=0, max=0.5)
     ] = 0.05,
+    part: Annotated[
+        str, typer.Option(help="Part of gold corpora: train (four texts in five, by hash), held-out or all.")
+    ] = "train",
+    vary: Annotated[
+        bool,
+        typer.Option("--vary/--own-schema", help="Ask corpora under many schemas, or under their own alone."),
+    ] = True,
+    copies: Annotated[
+        int, typer.Option(help="Records of each text of a corpus, each cut another way.", min=1)
+    ] = 1,
+    max_words: Annotated[int | None, typer.Option(help="Longest passage of a corpus.", min=1)] = None,
+    shippable: Annotated[
+        bool, typer.Option("--shippable", help="Only data whose licence lets the adapter be given away.")
+    ] = False,
+    score: Annotated[
+        int, typer.Option(help="Held-out texts that are answered at every evaluation for F1; 0: none.", min=0)
+    ] = 24,
+    metric: Annotated[
+        str, typer.Option(help="What decides about the best state: loss, relation_f1 or entity_f1.")
+    ] = "loss",
     model: Annotated[
         str, typer.Option("--model", "-m", help="Base model: a folder, a name on the hub, or `embedded`.")
     ] = "embedded",
@@ -88,51 +122,63 @@ def extractor(
         evaluate_every=evaluate_every,
         save_every=save_every,
         patience=patience,
+        metric=metric,
         seed=seed,
         store=store,
     )
     if dry_run:
         show_estimate(model, options)
         return
-    if data is None or out is None:
-        raise ConfigError("Tuning needs --data and --out.", hint="graphrag tune extractor --help")
-    _train(model, data, dev, hold_out, out, options, licence, restart=restart)
+    if metric not in ("loss", "relation_f1", "entity_f1"):
+        raise ConfigError(f"There is no metric {metric!r}.", hint="There are: loss, relation_f1, entity_f1.")
+    if part not in ("train", "held-out", "all"):
+        raise ConfigError(f"There is no part {part!r}.", hint="There are: train, held-out, all.")
+    if out is None or not (data or from_index):
+        raise ConfigError(
+            "Tuning needs --data (or --from-index) and --out.",
+            hint="graphrag tune extractor --from-index --out adapter",
+        )
+    from graphrag.tune.data.training import Drawing, training_data
+
+    drawing = Drawing(
+        part=part, vary=vary, copies=copies, max_words=max_words, shippable=shippable, seed=seed
+    )
+    given = training_data(
+        data or [],
+        index=root if from_index else None,
+        dev=dev,
+        share=hold_out,
+        licence=licence,
+        drawing=drawing,
+    )
+    _train(model, given, out, options, score, restart=restart)
 
 
 def _train(
-    model: str,
-    data: Path,
-    dev: Path | None,
-    share: float,
-    out: Path,
-    options: object,
-    licence: str,
-    *,
-    restart: bool,
+    model: str, given: TrainingData, out: Path, options: TuneOptions, score: int, *, restart: bool
 ) -> None:
     from graphrag.cli.console import RichProgress
-    from graphrag.cli.tune.options import data_source, show_result
-    from graphrag.cli.tune.options import hold_out as split
-    from graphrag.tune.examples import read_pairs
-    from graphrag.tune.trainer import TuneOptions, tune
+    from graphrag.cli.tune.options import show_result
+    from graphrag.evaluate.held_out import compact_pairs, extraction_scorer
+    from graphrag.tune.methods import get_method
+    from graphrag.tune.trainer import tune
 
-    assert isinstance(options, TuneOptions)
-    train = read_pairs(data)
-    sources = [data_source(data, licence, len(train))]
-    if dev is not None:
-        held = read_pairs(dev)
-        sources.append(data_source(dev, licence, len(held)))
-    else:
-        train, held = split(train, share)
+    scored = score > 0 and bool(compact_pairs(given.held)) and get_method(options.method).trains_model
+    if options.metric != "loss" and not scored:
+        raise ConfigError(
+            f"--metric {options.metric} needs held-out texts that ask for extraction.",
+            hint="Raise --hold-out and --score, or take --metric loss.",
+        )
     with RichProgress() as progress:
         result = tune(
             model,
-            train,
+            given.train,
             out,
-            dev=held,
+            dev=given.held,
             options=options,
+            evaluate=extraction_scorer(given.held, score) if scored else None,
             progress=progress,
-            data=sources,
+            data=given.sources,
             restart=restart,
         )
     show_result(result)

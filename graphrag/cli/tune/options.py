@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphrag.cli.console import stderr, stdout
 from graphrag.errors import ConfigError
@@ -106,13 +106,3 @@ def show_result(result: TuneResult) -> None:
     if scores:
         out.print(f"  held out: {scores}", highlight=False)
     stdout().print(f"  wrote {result.folder}", highlight=False)
-
-
-def data_source(path: Any, licence: str, records: int) -> Any:
-    """Describe one data file for the adapter's card."""
-    import hashlib
-
-    from graphrag.tune.card import DataSource
-
-    digest = hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
-    return DataSource(path.name, licence, records, f"b2:{digest}")

@@ -103,7 +103,7 @@ def _records(source: DataSource, seed: int, part: str, copies: int, *, vary: boo
         recording = read_recording(source.path)
         return recorded_records(recording, source=source.path.name, licence=source.licence or "none stated")
     if source.kind == INDEX:
-        return index_records(source.path)
+        return index_records(source.path, seed=seed if vary else None)
     folder = source.path
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else [folder]
     records: list[TuningRecord] = []

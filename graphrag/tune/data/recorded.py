@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from graphrag.tune.data.record import TuningRecord, make_record
 
 _LONGEST_NAME = 60
 _LONGEST_PREDICATE = 40
+_ANY = 0.3  # share of records that ask for any type, and of those that ask for any relation
+_PART = 0.3  # share of records that ask for some of what is there only
+_MOST_LISTED = 10
+_MOST_OTHERS = 4
 
 
 def recorded_records(
@@ -28,9 +33,17 @@ def recorded_records(
 
 
 def extraction_records(
-    facts: Iterable[tuple[str, str, Extraction]], *, source: str, licence: str, words: int = 70
+    facts: Iterable[tuple[str, str, Extraction]],
+    *,
+    source: str,
+    licence: str,
+    words: int = 70,
+    seed: int | None = None,
 ) -> list[TuningRecord]:
     """Return the records of ``(id, text, extraction)``.
+
+    With a ``seed``, each record asks under a schema of its own: lists of types and relations (those that are
+    there among others, or a part of them), or "any", so that the model learns to read what is asked for.
 
     An entity belongs to every window that names it; a relation to the window of the sentence that
     holds both its ends, one that no sentence holds to none: what the model cannot read there it must
@@ -42,18 +55,46 @@ def extraction_records(
         {entity.type for _, _, found in given for entity in found.entities if entity.type != UNTYPED}
     )
     schema = ExtractionSchema(tuple(types) if types and len(types) <= 16 else () if types else None)
+    predicates = sorted({one.predicate for _, _, found in given for one in found.relations})
     records = []
     for identity, text, found in given:
         for start, end in windows(text, words):
             passage = _passage(identity, text, start, end, found)
-            record = make_record(passage, schema, source=source, licence=licence)
+            asked = (
+                schema if seed is None else _schema(passage, types, predicates, f"{seed}/{identity}/{start}")
+            )
+            record = make_record(passage, asked, source=source, licence=licence)
             if record.completion != NOTHING:
                 records.append(record)
     return records
 
 
-def index_records(root: Path) -> list[TuningRecord]:
+def _schema(passage: Passage, types: list[str], predicates: list[str], seed: str) -> ExtractionSchema:
+    """Draw what a record asks for: of types and of relations a list or anything, each by itself."""
+    chance = random.Random(seed)  # noqa: S311 - a choice of examples, not a secret
+    listed = [
+        _listed([type_ for _, type_ in passage.entities if type_], types, chance),
+        _listed([predicate for _, predicate, _ in passage.relations], predicates, chance),
+    ]
+    return ExtractionSchema(listed[0] if types else None, listed[1])
+
+
+def _listed(there: list[str], every: list[str], chance: random.Random) -> tuple[str, ...]:
+    """Return those of ``every`` that are there, or but some of them, among others; or none: "any"."""
+    known, draw = sorted(set(there) & set(every)), chance.random()
+    if draw < _ANY or not known:
+        return ()
+    if draw > 1 - _PART:
+        known = chance.sample(known, chance.randint(1, len(known)))
+    others = sorted(set(every) - set(there))
+    wanted = known[:_MOST_LISTED] + chance.sample(others, min(len(others), chance.randint(1, _MOST_OTHERS)))
+    return tuple(chance.sample(wanted, len(wanted)))
+
+
+def index_records(root: Path, *, seed: int | None = None) -> list[TuningRecord]:
     """Return the records of the index that the project at ``root`` published last.
+
+    With a ``seed`` they ask under many schemas (see :func:`extraction_records`).
 
     What a strong model extracted there becomes what a small one learns. Names are those of the mentions,
     as the texts have them.
@@ -94,7 +135,9 @@ def index_records(root: Path) -> list[TuningRecord]:
         )
         for row in units
     )
-    return extraction_records(facts, source=f"index {root.resolve().name}", licence="that of the documents")
+    return extraction_records(
+        facts, source=f"index {root.resolve().name}", licence="that of the documents", seed=seed
+    )
 
 
 def _passage(identity: str, text: str, start: int, end: int, found: Extraction) -> Passage:

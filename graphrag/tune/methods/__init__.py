@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from graphrag.errors import ConfigError
-from graphrag.tune.methods import low_rank, soft_prompts, stacked, whole
+from graphrag.tune.methods import low_rank, outside, soft_prompts, stacked, whole
 from graphrag.tune.methods.method import Method
 
 METHODS: dict[str, Method] = {
-    method.name: method for module in (whole, soft_prompts, stacked, low_rank) for method in module.METHODS
+    method.name: method
+    for module in (outside, whole, soft_prompts, stacked, low_rank)
+    for method in module.METHODS
 }
 
 

@@ -24,13 +24,18 @@ class Method:
     learning_rate: float
     build: Callable[[Any, Mapping[str, Any]], Any]
     options: Mapping[str, Any] = field(default_factory=dict)
-    saves: Literal["adapter", "model"] = "adapter"
+    saves: Literal["adapter", "model", "classifier", "demonstrations"] = "adapter"
     merges: bool = False
     packs: bool = True
     bits: int = 16
     """4: the weights are loaded in NF4 unless the caller says otherwise; 32: they are trained themselves."""
     quantizes: bool = True
     """Whether the frozen weights may be 4-bit."""
+
+    @property
+    def trains_model(self) -> bool:
+        """Tell whether something inside the model is trained."""
+        return self.saves in ("adapter", "model")
 
     def prepare(self, model: Any, given: Mapping[str, Any]) -> Any:
         """Return ``model`` ready to train; ``given`` replaces some of :attr:`options`.
