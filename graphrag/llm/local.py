@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,12 +136,11 @@ class TransformersModel:
             if self._busy:
                 return
             self._busy = True
-        self._executor.submit(self._work)
+        # After all who ask in this turn of the event loop have asked: they belong in one batch.
+        asyncio.get_running_loop().call_soon(self._executor.submit, self._work)
 
     def _work(self) -> None:
         """Answer what waits, batch by batch, until nothing does."""
-        with suppress(Exception):  # it is raised again, and told, when the first request is prepared
-            self._loaded()  # before looking who waits: whoever asks meanwhile is in the first batch
         while True:
             with self._lock:
                 jobs = [job for job in self._waiting if not job.abandoned]

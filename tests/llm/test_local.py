@@ -221,3 +221,20 @@ def test_work_is_grouped_by_width(tiny: TransformersModel, monkeypatch: pytest.M
     assert sum(map(len, batches)) == 10
     assert all(len(set(widths)) == 1 for widths in batches)
     assert max(map(len, batches)) > 1
+
+
+def test_who_asks_together_is_answered_in_one_batch(
+    tiny: TransformersModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tiny.complete(ask()))  # loaded: nothing delays the first batch
+    sizes: list[int] = []
+    answer = TransformersModel._answer
+    monkeypatch.setattr(
+        TransformersModel, "_answer", lambda self, batch: (sizes.append(len(batch)), answer(self, batch))
+    )
+
+    async def together() -> None:
+        await asyncio.gather(*(tiny.complete(ask(f"Say {n}", max_tokens=2)) for n in range(6)))
+
+    asyncio.run(together())
+    assert sizes == [6]
