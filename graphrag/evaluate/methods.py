@@ -168,7 +168,9 @@ def measure_cell(comparison: Comparison, name: str, seed: int) -> dict[str, Any]
                 "steps": result.steps,
             }
         started = time.process_time()
-        generator = load_generator(source, adapter=adapter, load_in_4bit=four_bit, rows=16)
+        generator = load_generator(
+            source, adapter=adapter, load_in_4bit=four_bit, rows=min(32, comparison.limit)
+        )
         shown = None
         if beside == "demonstrations":
             shown = Demonstrations.load(out, make_embedder(EmbeddingSettings()))
