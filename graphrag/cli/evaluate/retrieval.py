@@ -82,26 +82,17 @@ def chosen_split(name: str) -> Split:
     return found
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    from rich import box
+def _show(rows: list[dict[str, Any]], title: str) -> None:
     from rich.table import Table
 
-    columns = {
-        "recall@2": "R@2",
-        "recall@5": "R@5",
-        "recall@10": "R@10",
-        "all_gold@5": "all@5",
-        "ndcg@10": "nDCG@10",
-        "mrr": "MRR",
-    }
-    title = f"{rows[0]['n']} questions ({HALVES[rows[0]['split']]})"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    for name in (*columns.values(), "ms p50", "R@5-dense", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = ("recall@2", "recall@5", "recall@10", "all_gold@5", "ndcg@10", "mrr")
+    table = Table(title=title, title_justify="left")
+    table.add_column("retriever")
+    for name in (*columns, "ms p50", "R@5 against dense"):
+        table.add_column(name, justify="right")
     for row in rows:
         versus = row.get("vs_dense", {}).get("recall@5")
-        shown = (f"{versus['difference']:+.3f}", f"{versus['p']:.2g}") if versus else ("", "")
+        shown = f"{versus['difference']:+.3f}  p {versus['p']:.2g}" if versus else ""
         figures = [f"{row[name]:.3f}" for name in columns]
-        table.add_row(row["retriever"], *figures, f"{row['p50_ms']:.1f}", *shown)
+        table.add_row(row["retriever"], *figures, f"{row['p50_ms']:.1f}", shown)
     stdout().print(table)
