@@ -12,7 +12,7 @@ from graphrag.embed.base import Embedder
 from graphrag.errors import QueryError
 from graphrag.retrieve.base import Found, ranked
 from graphrag.retrieve.dense import DenseRetriever
-from graphrag.retrieve.facts import facts_of
+from graphrag.retrieve.facts import Fact, facts_of
 from graphrag.retrieve.passage_graph import NamedTitle, PassageGraph
 from graphrag.store.index import Index
 
@@ -99,18 +99,24 @@ class GraphRetriever:
         weights, graph = self.weights, self._graph
         titles = graph.titles_in(query)
         entities = {match.place: float(graph.rarity[match.place]) for match in graph.view.named_in(query)}
-        question, asked = self._embed(query, titles)
+        units = sorted({unit for one in titles for unit in one.units})
+        # Few enough to go on from all of them: then everything is embedded at once.
+        facts = self._facts(units, set(entities)) if len(units) <= weights.first else {}
+        asked = asked_in(query, titles)
+        vectors = self._embed([query, asked, *_sentences(facts)])
+        question = vectors[query]
         depth = max(k, weights.depth)
         near = self.index.vectors("text_units").search(question[None], depth)[0]
         if not titles and not entities:
             return near[:k]
         cosines = {self._place(row_id): score for row_id, score in near}
         nearest = next(iter(cosines))
-        self._look_up([unit for one in titles for unit in one.units], question, cosines)
+        self._look_up(units, question, cosines)
         named, first = self._named(titles, cosines)
-        linked: dict[int, Link] = {}
-        if weights.linked:
-            linked = self._second_hop(question, asked, first or [nearest], set(entities), named, cosines)
+        if not facts:
+            facts = self._facts(first or [nearest], set(entities))
+            vectors |= self._embed(_sentences(facts))
+        linked = self._second_hop(facts, vectors, question, vectors[asked], named, cosines)
         scores = dict(cosines)
         for unit, link in linked.items():
             if unit not in named:
@@ -130,19 +136,6 @@ class GraphRetriever:
         ids = self.index.vectors("text_units").ids
         return ranked({ids[unit]: score for unit, score in scores.items()}, k)
 
-    def _embed(self, query: str, titles: Sequence[NamedTitle]) -> tuple[Vector, Vector]:
-        """Return the vectors of the question and of what it asks: itself without the titles in it."""
-        asked, end = "", 0
-        for one in titles:
-            asked += query[end : one.start]
-            end = one.end
-        asked = " ".join((asked + query[end:]).split())
-        if not titles or not asked:
-            question = self.embedder.embed([query])[0]
-            return question, question
-        question, rest = self.embedder.embed([query, asked])
-        return question, rest
-
     def _named(
         self, titles: Sequence[NamedTitle], cosines: Mapping[int, float]
     ) -> tuple[dict[int, float], list[int]]:
@@ -158,26 +151,35 @@ class GraphRetriever:
                 turns.append((turn, -near, unit))
         return named, list(dict.fromkeys(unit for _, _, unit in sorted(turns)))[: self.weights.first]
 
+    def _embed(self, texts: Sequence[str]) -> dict[str, Vector]:
+        different = list(dict.fromkeys(texts))
+        return dict(zip(different, self.embedder.embed(different), strict=True)) if different else {}
+
+    def _facts(self, units: Iterable[int], known: set[int]) -> dict[int, list[Fact]]:
+        """Return what ``units`` say that leads on; nothing if links count nothing."""
+        return {unit: facts_of(self._graph, unit, known) for unit in units} if self.weights.linked else {}
+
     def _second_hop(
         self,
+        facts: Mapping[int, list[Fact]],
+        vectors: Mapping[str, Vector],
         question: Vector,
         asked: Vector,
-        first: Sequence[int],
-        known: set[int],
         named: Mapping[int, float],
         cosines: dict[int, float],
     ) -> dict[int, Link]:
-        """Return the text units that facts of ``first`` lead to; the best one of each has share 1."""
+        """Return the text units that ``facts`` lead to; the best one of each first passage has share 1.
+
+        ``vectors`` has those of their sentences; ``cosines`` gets those of the units.
+        """
         weights = self.weights
-        facts = {unit: facts_of(self._graph, unit, known) for unit in first}
-        sentences = list(dict.fromkeys(fact.sentence for some in facts.values() for fact in some))
-        if not sentences:
-            return {}
-        near = dict(zip(sentences, map(float, self.embedder.embed(sentences) @ question), strict=True))
         targets = sorted({fact.target for some in facts.values() for fact in some})
+        if not targets:
+            return {}
         self._look_up(targets, question, cosines)
-        vectors = self.index.vectors("text_units").vectors_of(targets)
-        answers = dict(zip(targets, map(float, vectors @ asked), strict=True))
+        found = self.index.vectors("text_units").vectors_of(targets) @ asked
+        answers = dict(zip(targets, map(float, found), strict=True))
+        near = {text: float(vectors[text] @ question) for text in _sentences(facts)}
         linked: dict[int, Link] = {}
         for unit, some in facts.items():
             ceiling = cosines[unit] + named.get(unit, 0.0) - _BELOW
@@ -224,3 +226,15 @@ class GraphRetriever:
         if place is None:
             raise QueryError(f"The vectors of this index hold {row_id!r}, its table of text units does not.")
         return place
+
+
+def asked_in(query: str, titles: Sequence[NamedTitle]) -> str:
+    """Return what a question asks: itself without the ``titles`` in it; itself if nothing else is left."""
+    ends = [0, *(one.end for one in titles)]
+    starts = [*(one.start for one in titles), len(query)]
+    rest = " ".join("".join(query[end:start] for end, start in zip(ends, starts, strict=True)).split())
+    return rest if any(sign.isalnum() for sign in rest) else query
+
+
+def _sentences(facts: Mapping[int, list[Fact]]) -> list[str]:
+    return list(dict.fromkeys(fact.sentence for some in facts.values() for fact in some))
