@@ -330,10 +330,16 @@ class _Encoder:
 
 
 def _batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:
-    """Yield indices, longest first, in batches whose padded size stays about the same."""
+    """Yield indices, longest first, in batches whose padded size stays about the same.
+
+    Texts less than half as long as the longest of a batch are left to the next: few and uneven
+    ones, a question and some sentences, would be padding for the most part.
+    """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     at = 0
     while at < len(order):
-        size = max(1, batch_size * _TOKENS_PER_SLOT // max(1, lengths[order[at]]))
-        yield order[at : at + size]
-        at += size
+        longest = lengths[order[at]]
+        size = max(1, batch_size * _TOKENS_PER_SLOT // max(1, longest))
+        batch = [i for i in order[at : at + size] if 2 * lengths[i] >= longest]
+        yield batch
+        at += len(batch)
