@@ -85,14 +85,21 @@ def chosen_split(name: str) -> Split:
 def _show(rows: list[dict[str, Any]], title: str) -> None:
     from rich.table import Table
 
-    columns = ("recall@2", "recall@5", "recall@10", "all_gold@5", "ndcg@10", "mrr")
-    table = Table(title=title, title_justify="left")
+    columns = {  # short names: all of it fits into 80 characters
+        "recall@2": "R@2",
+        "recall@5": "R@5",
+        "recall@10": "R@10",
+        "all_gold@5": "all@5",
+        "ndcg@10": "nDCG",
+        "mrr": "MRR",
+    }
+    table = Table(title=title, title_justify="left", padding=0)
     table.add_column("retriever")
-    for name in (*columns, "ms p50", "R@5 against dense"):
+    for name in (*columns.values(), "ms", "R@5 - dense", "p"):
         table.add_column(name, justify="right")
     for row in rows:
         versus = row.get("vs_dense", {}).get("recall@5")
-        shown = f"{versus['difference']:+.3f}  p {versus['p']:.2g}" if versus else ""
+        shown = (f"{versus['difference']:+.3f}", f"{versus['p']:.2g}") if versus else ("", "")
         figures = [f"{row[name]:.3f}" for name in columns]
-        table.add_row(row["retriever"], *figures, f"{row['p50_ms']:.1f}", shown)
+        table.add_row(row["retriever"], *figures, f"{row['p50_ms']:.1f}", *shown)
     stdout().print(table)
