@@ -167,7 +167,9 @@ class ExtractionSettings(_Section):
     claims: bool = Field(True, description="Also extract claims.")
     max_tokens: int = Field(2000, ge=64, description="Longest answer.")
     spacy_model: str | None = Field(
-        None, description="A trained spaCy pipeline for `nlp`; found by itself when one is installed."
+        None,
+        description="spaCy pipeline for `nlp`: a package or folder, `shipped` (ours, every text) or `rules`"
+        " (none). By default an installed one, else ours for texts that are poor in names.",
     )
     min_pmi: float = Field(0.0, description="`nlp`: co-occurrences below this PMI are no relationship.")
     recorded: str | None = Field(

@@ -1,6 +1,6 @@
 """The extractors that can be measured against gold, by name.
 
-* ``rules``: no language model, the rules alone; ``spacy``: a trained spaCy pipeline for the names;
+* ``rules``: no language model, the rules alone; ``spacy``: an installed pipeline, else the shipped one;
 * ``zero-shot``: the embedded language model as it is, told the schema, under the grammar of the answer;
 * ``in-context``: the same with four solved examples of the same corpus before each question;
 * ``llm``: the project's language model with the prompt and the wire format that indexing uses;
@@ -52,7 +52,7 @@ class MeasuredExtractor(Protocol):
 
 
 class RuleExtractor:
-    """The extractor without a language model; ``model`` names a spaCy pipeline (``none``: rules alone)."""
+    """The extractor without a language model; ``model`` is ``settings.spacy_model``."""
 
     def __init__(self, model: str | None) -> None:
         self._model = model
@@ -262,13 +262,14 @@ def measured_extractor(
         ConfigError: there is no such extractor, or no project at ``root``.
         MissingExtraError: it needs a package that is not installed.
     """
-    from graphrag.extract.nlp import RULES_ONLY
+    from graphrag.extract.nlp import RULES_ONLY, SHIPPED
+    from graphrag.extract.nlp_pipeline import find_spacy_model
     from graphrag.llm.embedded import embedded_model
 
     if name == "rules":
         return RuleExtractor(RULES_ONLY)
     if name == "spacy":
-        return RuleExtractor(None)
+        return RuleExtractor(find_spacy_model() or SHIPPED)
     if name == "zero-shot":
         return ModelExtractor(embedded_model())
     if name == "in-context":

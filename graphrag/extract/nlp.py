@@ -6,18 +6,28 @@ batches. Everything that is stated is quoted: descriptions and claims are senten
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from typing import Any
 
-from graphrag.errors import MissingExtraError
 from graphrag.extract import nlp_lexicon as lexicon
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.extract.nlp_claims import sentence_claim
+from graphrag.extract.nlp_concepts import concept_links, is_poor_in_names, tag_codes, with_concepts
 from graphrag.extract.nlp_entities import find_mentions, fold_short_names, recurring_phrases
 from graphrag.extract.nlp_korean import find_korean_mentions, is_korean, korean_predicate
+from graphrag.extract.nlp_pipeline import (
+    QUANTITY_TYPES,
+    confirmed_names,
+    find_spacy_model,
+    joined_names,
+    load_pipeline,
+    pipeline_mentions,
+    shipped_pipeline,
+    token_tags,
+)
 from graphrag.extract.nlp_relations import (
     TENTATIVE,
     Link,
@@ -34,12 +44,8 @@ from graphrag.text.sentences import sentence_spans
 
 RULES_VERSION = "3"
 RULES_ONLY = "rules"  # as settings.spacy_model: no trained pipeline, whatever is installed
-_SPACY_TYPES = {
-    "PERSON": "person", "PER": "person", "PS": "person", "NORP": "concept", "ORG": "organization",
-    "OG": "organization",
-    "FAC": "place", "GPE": "place", "LOC": "place", "LC": "place", "EVENT": "event", "EV": "event",
-    "WORK_OF_ART": "work", "PRODUCT": "product", "LAW": "work", "LANGUAGE": "concept", "MISC": "concept",
-}  # fmt: skip
+SHIPPED = "shipped"  # likewise: the pipeline that comes with the package reads every text
+SHIPPED_IF_NEEDED = "shipped if needed"
 _SYNONYMS = {
     "person": ("people", "per", "character", "human"),
     "organization": ("organisation", "org", "company", "institution", "group"),
@@ -49,49 +55,48 @@ _SYNONYMS = {
     "product": ("ship", "vehicle", "technology", "artifact", "object"),
     "concept": ("other", "misc", "topic", "term"),
 }
+_QUANTITIES = {"time": ("date", "time"), "number": ("quantity", "number")}
 _HEADING = re.compile(r"\s*#*\s*(?P<title>[^\n]{1,100}?)\s*#*\s*(?:\n|$)")
 _CONFIDENCE = {"rules": 0.7, "phrase": 0.4, "typed": 0.85}
-
-
-def find_spacy_model() -> str | None:
-    """Return the first trained spaCy pipeline that is installed as a package (English before others)."""
-    names = sorted(point.name for point in entry_points(group="spacy_models"))
-    return next((name for name in names if name.startswith("en_")), names[0] if names else None)
 
 
 class NlpExtractor:
     """Extracts entities, relations and claims from texts by rules.
 
-    With ``settings.spacy_model``, or a spaCy pipeline found among the installed packages, the names
-    and their types are that pipeline's; relations and claims are always by rules.
+    A spaCy pipeline that ``settings.spacy_model`` names, or that is found among the installed packages,
+    decides names and their types. Else the one that is shipped reads texts that are poor in names, whose
+    facts about concepts need parts of speech (:mod:`graphrag.extract.nlp_concepts`), and all texts when dates
+    or numbers are asked for or ``settings.spacy_model`` is ``shipped``; none when it is ``rules``. Relations
+    between names, and claims, are by rules.
     """
 
     extractor_id: str
 
     def __init__(self, settings: ExtractionSettings) -> None:
-        """Load the spaCy pipeline, if there is one.
+        """Choose the pipeline; the shipped one is loaded when the first text needs it.
 
         Raises:
             MissingExtraError: ``settings.spacy_model`` is named, but spaCy or the pipeline is not installed.
         """
         self._settings = settings
-        self._pipeline: Any = None
-        model = settings.spacy_model or find_spacy_model()
-        if model == RULES_ONLY:
-            model = None
-        self.extractor_id = f"nlp:rules:{RULES_VERSION}"
-        if model is not None:
-            try:
-                import spacy
-
-                self._pipeline = spacy.load(model)
-            except (ImportError, OSError):
-                raise MissingExtraError(f"The spaCy pipeline {model!r}", model, "spacy") from None
-            meta = self._pipeline.meta
-            self.extractor_id = (
-                f"nlp:{meta.get('lang')}_{meta.get('name')}:{meta.get('version')}:{RULES_VERSION}"
-            )
         self._type_names = _type_names(settings.entity_types)
+        self._quantities = tuple(kind for kind in QUANTITY_TYPES if kind in self._type_names)
+        self._wants_concepts = _wants_concepts(settings.entity_types)
+        model = settings.spacy_model or find_spacy_model() or SHIPPED_IF_NEEDED
+        self._reads = model
+        self._installed: Any = None
+        if model == RULES_ONLY:
+            self.extractor_id = f"nlp:rules:{RULES_VERSION}"
+            return
+        if model in (SHIPPED, SHIPPED_IF_NEEDED):
+            meta = json.loads((shipped_pipeline() / "meta.json").read_text(encoding="utf-8"))
+        else:
+            self._installed = load_pipeline(model)
+            meta = self._installed.meta
+        everywhere = ":every text" if model == SHIPPED else ""
+        self.extractor_id = (
+            f"nlp:{meta.get('lang')}_{meta.get('name')}:{meta.get('version')}:{RULES_VERSION}{everywhere}"
+        )
 
     def extract(self, texts: Sequence[str]) -> list[Extraction]:
         """Return what each text holds, in order. Deterministic; each text is read alone."""
@@ -103,27 +108,52 @@ class NlpExtractor:
             return Extraction()
         sentences = tokenize(text, spans)
         korean = is_korean(text)
-        phrases: list[Mention] = []
-        if self._pipeline is not None:
-            mentions, types = _spacy_mentions(self._pipeline(text), sentences)
-        elif korean:
+        doc = self._installed(text) if self._installed is not None else None
+        mentions: list[Mention] = []
+        types: dict[str, str] = {}
+        titles: set[int] = set()
+        if doc is None and korean:
             mentions, types = find_korean_mentions(text, spans)
-        else:
+        elif doc is None:
             mentions, titles = find_mentions(text, sentences)
             types = name_types(mentions, sentences, titles)
+            if self._needs_pipeline(sentences, mentions):
+                doc = load_pipeline(shipped_pipeline())(text)
+        if doc is not None:
+            trained = pipeline_mentions(doc, sentences, self._quantities)
+            mentions, types = joined_names(mentions, types, *trained, fixed=titles)
+        if doc is not None or not korean:
             mentions = fold_short_names(mentions, types)
+        stated: dict[int, list[Link]] = {}
+        phrases: list[Mention] = []
+        tagged = doc is not None and not korean and doc.has_annotation("TAG")
+        if tagged and self._wants_concepts and is_poor_in_names(sentences, mentions):
+            mentions = confirmed_names(mentions, doc, sentences)
+            phrases, stated = _concepts(doc, sentences, mentions)
+        elif not korean and self._installed is None:
             phrases = _phrase_mentions(text, sentences, mentions)
-            types.update({mention.name: "concept" for mention in phrases if mention.name not in types})
+        types.update({mention.name: "concept" for mention in phrases if mention.name not in types})
         topic = _topic(text, sentences, mentions, types)
         phrase_names = {mention.name for mention in phrases}
         everything = sorted([*mentions, *phrases], key=lambda mention: (mention.start, -mention.end))
         relations, claims, subject_of = self._statements(
-            text, sentences, everything, types, topic=topic, korean=korean
+            text,
+            sentences,
+            mentions if stated else everything,
+            types,
+            topic=topic,
+            korean=korean,
+            stated=stated,
         )
         entities = self._entities(
             text, sentences, everything, types, subject_of=subject_of, phrases=phrase_names
         )
         return Extraction(tuple(entities), tuple(relations), tuple(claims) if self._settings.claims else ())
+
+    def _needs_pipeline(self, sentences: list[Sentence], mentions: list[Mention]) -> bool:
+        if self._reads == SHIPPED_IF_NEEDED and not self._quantities:
+            return self._wants_concepts and is_poor_in_names(sentences, mentions)
+        return self._reads != RULES_ONLY
 
     def _statements(
         self,
@@ -134,6 +164,7 @@ class NlpExtractor:
         *,
         topic: Topic | None,
         korean: bool,
+        stated: dict[int, list[Link]],
     ) -> tuple[list[RelationFact], list[ClaimFact], dict[str, int]]:
         """Return relations, claims, and for each name the first sentence that says what it is."""
         by_sentence: dict[int, list[Mention]] = defaultdict(list)
@@ -154,7 +185,8 @@ class NlpExtractor:
             main = [mention for mention in here if mention.first >= main_clause(sentence)]
             if main and _defines(sentence, main[0]):
                 subject_of.setdefault(main[0].name, number)
-            fresh = [link for link in links if (link.head, link.predicate, link.tail) not in known]
+            both = with_concepts(links, stated.get(number, []))
+            fresh = [link for link in both if (link.head, link.predicate, link.tail) not in known]
             known.update((link.head, link.predicate, link.tail) for link in fresh)
             relations += relation_facts(text, sentence, fresh)
             if claim := sentence_claim(text, sentence, main, links, verb):
@@ -207,31 +239,37 @@ def _type_names(wanted: tuple[str, ...]) -> dict[str, str]:
     for ours in lexicon.NAME_TYPES:
         options = (ours, *_SYNONYMS[ours])
         names[ours] = ours if not lower else next((option for option in options if option in lower), rest)
+    for kind, options in _QUANTITIES.items():  # no entities unless they are asked for
+        names.update((kind, option) for option in options if option in lower)
     return names
 
 
-def _spacy_mentions(doc: Any, sentences: list[Sentence]) -> tuple[list[Mention], dict[str, str]]:
-    mentions: list[Mention] = []
-    types: dict[str, str] = {}
-    number = 0
-    for span in doc.ents:
-        type_ = _SPACY_TYPES.get(span.label_)
-        if type_ is None:
-            continue  # dates, quantities
-        while number < len(sentences) - 1 and span.start_char >= sentences[number].end:
-            number += 1
-        sentence = sentences[number]
-        inside = [
-            i
-            for i, (start, end) in enumerate(zip(sentence.starts, sentence.ends, strict=True))
-            if start < span.end_char and end > span.start_char
-        ]
-        if not inside:
-            continue
-        name = re.sub(r"^[Tt]he ", "", _squeeze(span.text))
-        types.setdefault(name, type_)
-        mentions.append(Mention(span.start_char, span.end_char, number, inside[0], inside[-1] + 1, name))
-    return fold_short_names(mentions, types), types
+def _wants_concepts(wanted: tuple[str, ...]) -> bool:
+    """Return whether noun phrases are asked for: not where the given types are kinds of names only."""
+    lower = {type_.lower() for type_ in wanted}
+    if not lower or any(one in type_ for type_ in lower for one in ("concept", "topic", "term")):
+        return True
+    named = {
+        option for kind in lexicon.NAME_TYPES if kind != "concept" for option in (kind, *_SYNONYMS[kind])
+    }
+    return not lower & named
+
+
+def _concepts(
+    doc: Any, sentences: list[Sentence], mentions: list[Mention]
+) -> tuple[list[Mention], dict[int, list[Link]]]:
+    """Return the noun phrases in what the sentences state, and the facts by sentence."""
+    names: dict[int, list[Mention]] = defaultdict(list)
+    for mention in mentions:
+        names[mention.sentence].append(mention)
+    phrases: list[Mention] = []
+    stated: dict[int, list[Link]] = {}
+    subject: str | None = None
+    for number, sentence in enumerate(sentences):
+        codes = tag_codes(token_tags(doc, sentence))
+        stated[number], found, subject = concept_links(sentence, number, codes, names[number], subject)
+        phrases += found
+    return phrases, stated
 
 
 def _phrase_mentions(text: str, sentences: list[Sentence], mentions: list[Mention]) -> list[Mention]:

@@ -20,6 +20,7 @@ from graphrag.extract.facts import RelationFact
 from graphrag.extract.nlp_tokens import Mention, Sentence
 
 TENTATIVE = "related to"
+_QUANTITIES = ("time", "number")
 _MAX_SUBJECTS = 3
 _MAX_PAIRS = 24  # relations of one sentence
 _ALL_PAIRS_UP_TO = 5  # names in a sentence; beyond it only neighbours and the subject are paired
@@ -146,7 +147,7 @@ def sentence_links(sentence: Sentence, mentions: list[Mention], types: dict[str,
             latest = (list(subjects), phrase)
         if previous not in subjects and "v" not in gap and distance <= 3 and gap_words[-1] in ("in", "of"):
             links.append(Link(previous.name, gap_words[-1], mention.name, 4, high))
-    return _bounded(links, everyone)
+    return _bounded(links, everyone, types)
 
 
 def _is_demonym(name: str) -> bool:
@@ -234,7 +235,7 @@ def _last_noun(words: list[str], codes: str) -> str:
     )
 
 
-def _bounded(links: list[Link], mentions: list[Mention]) -> list[Link]:
+def _bounded(links: list[Link], mentions: list[Mention], types: dict[str, str]) -> list[Link]:
     """Drop self-loops and repeats, add tentative pairs, keep the strongest of a sentence."""
     chosen: dict[tuple[str, str], Link] = {}
     for link in links:
@@ -254,6 +255,8 @@ def _bounded(links: list[Link], mentions: list[Mention]) -> list[Link]:
             continue
         if _is_demonym(tail) or _is_demonym(head):
             continue
+        if types.get(head) in _QUANTITIES or (types.get(tail) in _QUANTITIES and head != names[0]):
+            continue  # a date says something of the subject, nothing of its neighbours
         chosen[head, tail] = Link(
             head, TENTATIVE, tail, 2.0 if place[tail] - place[head] <= 12 else 1.0, place[tail]
         )

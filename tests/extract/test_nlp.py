@@ -33,8 +33,11 @@ QUEEN = (
 )
 
 
+RULES = ExtractionSettings(spacy_model="rules")
+
+
 def extract(text: str, **options: object) -> Extraction:
-    return NlpExtractor(ExtractionSettings.model_validate(options)).extract([text])[0]
+    return NlpExtractor(RULES.model_copy(update=options)).extract([text])[0]
 
 
 def types(extraction: Extraction) -> dict[str, str]:
@@ -163,7 +166,7 @@ def test_korean_verbs_are_no_names_and_light_ones_are_told_with_their_verb() -> 
 
 
 def test_each_text_is_read_alone() -> None:
-    extractor = NlpExtractor(ExtractionSettings())
+    extractor = NlpExtractor(RULES)
     assert extractor.extract([VOYAGE, QUEEN]) == [
         extractor.extract([VOYAGE])[0],
         extractor.extract([QUEEN])[0],
@@ -209,6 +212,6 @@ def test_2wiki_takes_seconds(shared: Path) -> None:
     with gzip.open(shared / "data" / "2wiki" / "corpus.jsonl.gz", "rt", encoding="utf-8") as lines:
         texts = [json.loads(next(lines))["text"] for _ in range(600)]
     started = time.process_time()
-    found = NlpExtractor(ExtractionSettings()).extract(texts)
+    found = NlpExtractor(RULES).extract(texts)
     assert time.process_time() - started < 6  # 6,119 passages take 5 s of an idle core
     assert sum(not x.is_empty for x in found) > 590
