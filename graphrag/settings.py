@@ -151,8 +151,13 @@ class ChunkingSettings(_Section):
 class ExtractionSettings(_Section):
     """How entities, relationships and claims are found."""
 
-    method: Literal["llm", "nlp"] = Field(
-        "llm", description="`llm`: the language model reads each text unit. `nlp`: rules and spaCy, no LLM."
+    method: Literal["llm", "nlp", "tuned"] = Field(
+        "llm",
+        description="`llm`: the language model reads each text unit. `nlp`: rules and spaCy, no LLM. "
+        "`tuned`: the embedded model with an adapter for extraction.",
+    )
+    adapter: str | None = Field(
+        None, description="`tuned`: folder of the adapter; by default the shipped one."
     )
     format: Literal["auto", "json", "lines"] = Field(
         "auto", description="Wire format of the LLM's answer; `auto` takes what measured best for the model."

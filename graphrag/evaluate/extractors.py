@@ -3,6 +3,7 @@
 * ``rules``: no language model, the rules alone; ``spacy``: an installed pipeline, else the shipped one;
 * ``zero-shot``: the embedded language model as it is, told the schema, under the grammar of the answer;
 * ``in-context``: the same with four solved examples of the same corpus before each question;
+* ``tuned``: the same with the adapter that comes with the library, asked like ``zero-shot``;
 * ``llm``: the project's language model with the prompt and the wire format that indexing uses;
 * a folder: the embedded language model with the adapter that lies there, asked like ``zero-shot``; or with
   the demonstrations that lie there before each text; or the classifier on its states.
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from graphrag.settings import Settings
     from graphrag.tune.features import FeatureClassifier
 
-NAMES = ("rules", "spacy", "zero-shot", "in-context", "llm")
-_TOGETHER = 64  # texts in flight at once: more than a local model decodes together, so that none waits
+NAMES = ("rules", "spacy", "zero-shot", "in-context", "tuned", "llm")
+_TOGETHER = 512  # texts in flight at once: enough to decode answers of like length together
 _SHOWN_WORDS = 40
 
 Advance = Callable[[], None]
@@ -264,6 +265,7 @@ def measured_extractor(
     """
     from graphrag.extract.nlp import RULES_ONLY, SHIPPED
     from graphrag.extract.nlp_pipeline import find_spacy_model
+    from graphrag.extract.tuned import EXTRACTION_ROWS, tuned_model
     from graphrag.llm.embedded import embedded_model
 
     if name == "rules":
@@ -271,9 +273,11 @@ def measured_extractor(
     if name == "spacy":
         return RuleExtractor(find_spacy_model() or SHIPPED)
     if name == "zero-shot":
-        return ModelExtractor(embedded_model())
+        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS))
     if name == "in-context":
-        return ModelExtractor(embedded_model(), demonstrations)
+        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), demonstrations)
+    if name == "tuned":
+        return ModelExtractor(tuned_model())
     if name == "llm":
         from graphrag.settings import load_settings
 
@@ -285,7 +289,7 @@ def measured_extractor(
         from graphrag.tune.demonstrations import Demonstrations
 
         shown = Demonstrations.load(folder, make_embedder(EmbeddingSettings()))
-        return ModelExtractor(embedded_model(), shown.for_text)
+        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), shown.for_text)
     if (folder / "classifier.safetensors").is_file():
         from graphrag.llm.embedded import embedded_folder
         from graphrag.llm.generation import load_generator
@@ -298,4 +302,4 @@ def measured_extractor(
             f"There is no extractor {name!r}.",
             hint=f"There are: {', '.join(NAMES)}; or a folder that graphrag tune extractor wrote.",
         )
-    return ModelExtractor(embedded_model(adapter=name))
+    return ModelExtractor(tuned_model(folder))

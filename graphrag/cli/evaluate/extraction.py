@@ -24,7 +24,8 @@ def extraction(
     extractor: Annotated[
         str,
         typer.Option(
-            help="rules, spacy, zero-shot, in-context, llm (the project's), or the folder of an adapter."
+            help="rules, spacy, zero-shot, in-context, tuned (the shipped adapter), llm (the project's), "
+            "or the folder of an adapter."
         ),
     ] = "rules",
     part: Annotated[

@@ -23,6 +23,7 @@ from graphrag.settings import ExtractionSettings, Settings
 
 if TYPE_CHECKING:
     from graphrag.extract.nlp import NlpExtractor
+    from graphrag.extract.tuned import TunedExtractor
 
 OWNED = (
     ("entity_mentions", "text_unit_id"),
@@ -30,6 +31,7 @@ OWNED = (
     ("claim_mentions", "text_unit_id"),
 )
 _NLP_BATCH = 256
+_TUNED_BATCH = 16  # of text units of several windows each: fills the rows of the model more than once
 _TYPE_SAMPLE = 8  # text units shown to the model when it is to find the entity types
 
 
@@ -37,6 +39,8 @@ async def run(context: StageContext) -> None:
     """Extract from the text units that have no answer yet; failures are kept in the ledger."""
     if context.settings.extraction.method == "nlp":
         _run_nlp(context)
+    elif context.settings.extraction.method == "tuned":
+        await _run_tuned(context)
     else:
         await _run_llm(context)
 
@@ -60,6 +64,23 @@ def _run_nlp(context: StageContext) -> None:
             return
         rows = units.slice(start, _NLP_BATCH).to_pylist()
         found = extractor.extract([row["text"] for row in rows])
+        outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
+        commit(context, STAGE.name, row_fingerprint, outcomes)
+        context.progress.advance(len(rows))
+
+
+async def _run_tuned(context: StageContext) -> None:
+    row_fingerprint = STAGE.row_fingerprint(context)
+    units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
+    context.progress.total(units.num_rows, "text units")
+    if not units.num_rows:
+        return
+    extractor = _tuned_extractor(context.settings.extraction)
+    for start in range(0, units.num_rows, _TUNED_BATCH):
+        if context.stopping.is_set():
+            return
+        rows = units.slice(start, _TUNED_BATCH).to_pylist()
+        found = await extractor.extract([row["text"] for row in rows])
         outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
         commit(context, STAGE.name, row_fingerprint, outcomes)
         context.progress.advance(len(rows))
@@ -139,7 +160,7 @@ def _llm_fingerprint(context: StageContext, types: tuple[str, ...]) -> str:
 
 def _settings_read(settings: Settings) -> tuple[str, ...]:
     read = ("extraction.method", "extraction.entity_types", "extraction.claims")
-    if settings.extraction.method == "nlp":
+    if settings.extraction.method != "llm":
         return read
     return (*read, "extraction.max_gleanings", "extraction.max_tokens")
 
@@ -153,7 +174,8 @@ def _extractor(context: StageContext) -> dict[str, Any]:
     """Return what the row fingerprint must know of the extractor beyond the settings."""
     if context.settings.extraction.method == "llm":
         return {"wire format": wire_format(context.settings)}
-    return {"extractor": _nlp_extractor(context.settings.extraction).extractor_id}
+    made = _nlp_extractor if context.settings.extraction.method == "nlp" else _tuned_extractor
+    return {"extractor": made(context.settings.extraction).extractor_id}
 
 
 @lru_cache(maxsize=1)
@@ -162,6 +184,13 @@ def _nlp_extractor(settings: ExtractionSettings) -> NlpExtractor:
     from graphrag.extract.nlp import NlpExtractor
 
     return NlpExtractor(settings)
+
+
+@lru_cache(maxsize=1)
+def _tuned_extractor(settings: ExtractionSettings) -> TunedExtractor:
+    from graphrag.extract.tuned import TunedExtractor
+
+    return TunedExtractor(settings)
 
 
 STAGE = Stage(
