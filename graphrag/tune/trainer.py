@@ -193,6 +193,8 @@ class _Run:
         import torch
         from transformers import set_seed
 
+        from graphrag.llm.generation import quiet_transformers
+
         progress = self.progress or NoProgress()
         started, cpu = time.perf_counter(), time.process_time()
         progress.stage("reading the base model")
@@ -214,10 +216,12 @@ class _Run:
             torch.cuda.reset_peak_memory_stats()
         loop = self._loop(model, tokenizer, train, dev, progress)
         training, training_cpu = time.perf_counter(), time.process_time()
-        loop.train(resume_from_checkpoint=_last_checkpoint(self.out / "checkpoints"))
+        with quiet_transformers():  # it draws bars of its own when it saves a state
+            loop.train(resume_from_checkpoint=_last_checkpoint(self.out / "checkpoints"))
         training_cpu = time.process_time() - training_cpu
         progress.done("training", time.perf_counter() - training, f"{loop.state.global_step} steps")
-        best_step = self._keep(loop, tokenizer)
+        with quiet_transformers():
+            best_step = self._keep(loop, tokenizer)
         history = [dict(entry) for entry in loop.state.log_history]
         result = TuneResult(
             folder=self.out,
