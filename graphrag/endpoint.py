@@ -1,13 +1,12 @@
-"""What any endpoint's answer has to be before it is read: not endless, not huge, and JSON.
+"""What any endpoint's answer has to be before it is read: not endless and not huge.
 
-The SDK leaves three things open that a broken server or proxy can do: send without end (its timeout
-is one between two pieces), fill the memory, and answer 200 with half a JSON text. Response hooks on
-the SDK's HTTP client settle them; streamed answers pass unchanged.
+The SDK leaves two things open that a broken server or proxy can do: send without end (its timeout is
+one between two pieces), and fill the memory. Response hooks on the SDK's HTTP client settle them;
+streamed answers pass unchanged.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
@@ -35,32 +34,18 @@ def async_bounds(
 
 
 def bounds(limit: int, seconds: float, too_long: TooLong) -> Callable[[httpx2.Response], None]:
-    """Return the same for a synchronous client; a body that is not JSON is an error of the connection.
-
-    The SDK repeats the call then. (Calls of chat models are repeated by a wrapper, not by the SDK.)
-    """
+    """Return the same for a synchronous client."""
 
     def check(response: httpx2.Response) -> None:
-        if _is_stream(response):
-            return
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        response.stream = _Bounded(response.stream, _Bounds(limit, seconds, too_long))
-        response.read()
-        if response.is_success:
-            _check_json(response)
+        if not _is_stream(response):
+            assert isinstance(response.stream, httpx2.SyncByteStream)
+            response.stream = _Bounded(response.stream, _Bounds(limit, seconds, too_long))
 
     return check
 
 
 def _is_stream(response: httpx2.Response) -> bool:
     return response.headers.get("content-type", "").startswith("text/event-stream")
-
-
-def _check_json(response: httpx2.Response) -> None:
-    try:
-        json.loads(response.content)
-    except (ValueError, RecursionError) as error:
-        raise httpx2.DecodingError(f"the body is not JSON ({error})", request=response.request) from None
 
 
 class _Bounds:

@@ -7,11 +7,13 @@
     │   ├── StoreLockedError   another process is indexing this project
     │   └── NotIndexedError    a question was asked before there was an index
     ├── StageError             a stage of the pipeline could not finish
-    ├── LLMError               a model did not answer (``retryable`` says whether asking again can help)
-    │   ├── StructuredOutputError   it answered, but not in the form that was asked for
-    │   └── RetriesExhaustedError   it did not answer however often it was asked
-    ├── BudgetExceededError    the next call could cost more than what is left of the budget
-    ├── EmbeddingError         an embedder did not answer, or with vectors of another size
+    ├── ModelError             a model did not answer (``retryable`` says whether asking again can help)
+    │   ├── LLMError                a language model
+    │   │   ├── StructuredOutputError   it answered, but not in the form that was asked for
+    │   │   └── RetriesExhaustedError   it did not answer however often it was asked
+    │   └── EmbeddingError          an embedder, or it answered with vectors that cannot be used
+    ├── RunStoppedError        an index run was asked to stop; what was done is kept
+    │   └── BudgetExceededError    the next call could cost more than what is left of the budget
     ├── QueryError             a question cannot be answered as it was put
     └── MissingExtraError      an optional package is needed and not installed
 
@@ -19,6 +21,8 @@ A message says what happened, what was there, and what to do; the last part is t
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class GraphRAGError(Exception):
@@ -57,8 +61,8 @@ class StageError(GraphRAGError):
     """A stage of the pipeline could not finish."""
 
 
-class LLMError(GraphRAGError):
-    """A language model did not answer.
+class ModelError(GraphRAGError):
+    """A model did not answer.
 
     ``retry_after`` is the number of seconds that the endpoint asked to wait; ``answered`` says that it did
     answer, and can be expected to charge for it, with something that is of no use.
@@ -79,6 +83,10 @@ class LLMError(GraphRAGError):
         self.answered = answered
 
 
+class LLMError(ModelError):
+    """A language model did not answer."""
+
+
 class StructuredOutputError(LLMError):
     """A model answered, but not in the form that was asked for; ``text`` is what it said.
 
@@ -95,9 +103,8 @@ class RetriesExhaustedError(LLMError):
     """A language model did not answer in ``attempts`` attempts; the last reason is in the message."""
 
     def __init__(self, last: LLMError, attempts: int, seconds: float) -> None:
-        reason = str(last.args[0]).rstrip(".")
         super().__init__(
-            f"{reason} ({attempts} attempts in {seconds:.0f} s).",
+            after_attempts(last, attempts, seconds),
             hint=last.hint,
             retryable=last.retryable,
             retry_after=last.retry_after,
@@ -106,12 +113,23 @@ class RetriesExhaustedError(LLMError):
         self.attempts = attempts
 
 
-class BudgetExceededError(GraphRAGError):
+class RunStoppedError(GraphRAGError):
+    """An index run was asked to stop in the midst of work that is done as a whole."""
+
+
+class BudgetExceededError(RunStoppedError):
     """The next call could cost more than what is left of the budget; it was not begun."""
 
 
-class EmbeddingError(GraphRAGError):
-    """An embedder did not answer, or answered with vectors of another size."""
+class EmbeddingError(ModelError):
+    """An embedder did not answer, or answered with vectors that cannot be used.
+
+    ``refused`` says that it does not take these texts; alone, some of them may be taken.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False, **known: Any) -> None:
+        super().__init__(message, **known)
+        self.refused = refused
 
 
 class QueryError(GraphRAGError):
@@ -126,3 +144,9 @@ class MissingExtraError(GraphRAGError):
             f"{what} needs the package {package!r}, which is not installed.",
             hint=f"Install it with: pip install 'graphrag-engine[{extra}]'",
         )
+
+
+def after_attempts(last: ModelError, attempts: int, seconds: float) -> str:
+    """Return the message of ``last``, and how often the model was asked."""
+    reason = str(last.args[0]).rstrip(".")
+    return f"{reason} ({attempts} attempts in {seconds:.0f} s)."

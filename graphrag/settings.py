@@ -109,6 +109,8 @@ class EmbeddingSettings(_Section):
     )
     batch_size: int = Field(64, ge=1, description="Texts per batch.")
     concurrency: int = Field(8, ge=1, description="Batches in flight at once (endpoint).")
+    requests_per_minute: int | None = Field(None, ge=1, description="Limit of the endpoint.")
+    tokens_per_minute: int | None = Field(None, ge=1, description="Limit of the endpoint.")
     max_retries: int = Field(6, ge=0, description="Retries of a failed batch.")
     timeout: float = Field(180.0, gt=0, description="Seconds until a batch counts as lost (endpoint).")
     prices: Prices = Field(default_factory=Prices, description="For estimates and reports of cost.")

@@ -56,6 +56,7 @@ class OpenAIServer:
         ]
         self.api_key = api_key
         self.faults: list[Fault] = []
+        self.models: Fault | None = None  # what the list of models is answered with
         self.fault_of: Callable[[str, dict[str, Any]], Fault | None] = lambda path, body: None
         self.requests: list[Received] = []
         self.in_flight = 0
@@ -96,6 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+    def do_GET(self) -> None:
+        fault = self.owner.models
+        self._send(fault.status if fault else 200, fault.body if fault else '{"object": "list", "data": []}')
 
     def do_POST(self) -> None:
         owner = self.owner

@@ -35,8 +35,9 @@ def make_embedder(settings: EmbeddingSettings) -> Embedder:
 def _model(settings: EmbeddingSettings) -> Embedder:
     if settings.provider == "openai":
         from graphrag.embed.openai_compatible import OpenAICompatibleEmbedder
+        from graphrag.embed.remote import RemoteEmbedder
 
-        return OpenAICompatibleEmbedder(settings)
+        return RemoteEmbedder(OpenAICompatibleEmbedder(settings), settings)
     from graphrag.embed.sentence_transformer import SentenceTransformerEmbedder, embedded_folder
 
     source = str(embedded_folder()) if settings.provider == "embedded" else settings.model

@@ -16,7 +16,8 @@ Vectors = npt.NDArray[np.float32]
 class MeteredEmbedder(Protocol):
     """An embedder that is paid by the token: ``prompt_tokens`` is what it charged for so far."""
 
-    prompt_tokens: int
+    @property
+    def prompt_tokens(self) -> int: ...  # noqa: D102
 
 
 @runtime_checkable

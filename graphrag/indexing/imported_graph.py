@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from graphrag.embed.base import Embedder
+from graphrag.embed.base import Embedder, Vectors
 from graphrag.errors import ConfigError
 from graphrag.graph.triples import Triples
 from graphrag.hashing import content_hash, text_hash
@@ -71,16 +70,12 @@ def import_triples(
             for table in WORKING_TABLES:
                 store.replace(table.name, rows.get(table.name, table.of([])))
 
-        def vectors(_: str, table: pa.Table) -> npt.NDArray[np.float32]:
-            assert embedder is not None
-            return embedder.embed(table["title"].to_pylist())
-
         folder = publish(
             store,
             layout,
             settings={"imported": name},
             embedding_model=None if embedder is None else embedder.model_id,
-            vectors=None if embedder is None else vectors,
+            vectors=None if embedder is None else _Titles(embedder),
             vector_kinds=() if embedder is None else ("entities",),
             report_text=lambda _report, _numbers: "",
         )
@@ -88,6 +83,20 @@ def import_triples(
     return Imported(
         folder, n_entities, n_predicates, n_relationships, triples.malformed, len(triples) - n_relationships
     )
+
+
+class _Titles:
+    """Vectors of names: a name is the id of its vector."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def ids(self, _kind: str, rows: pa.Table) -> list[str | None]:
+        titles: list[str | None] = rows["title"].to_pylist()
+        return titles
+
+    def fetch(self, ids: Sequence[str]) -> Vectors:
+        return self._embedder.embed(ids)
 
 
 def _rows(triples: Triples, name: str) -> tuple[dict[str, pa.Table], tuple[int, int, int]]:

@@ -108,6 +108,13 @@ _ROWS = (
         "SELECT id FROM communities",
         "SELECT community_id FROM community_reports",
     ),
+    (
+        "embed_text",
+        "text units, entities, reports",
+        "SELECT id FROM text_units UNION ALL SELECT id FROM entities "
+        "UNION ALL SELECT community_id FROM community_reports",
+        None,
+    ),
 )
 
 

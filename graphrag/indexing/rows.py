@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from graphrag.errors import BudgetExceededError
+from graphrag.errors import RunStoppedError
 from graphrag.indexing.stage import StageContext
 from graphrag.schema import LEDGER, WORKING_TABLES
 
@@ -74,36 +74,40 @@ def pending(
 
 def commit(context: StageContext, stage: str, row_fingerprint: str, outcomes: Sequence[RowOutcome]) -> None:
     """Write outcomes and their ledger entries in one transaction."""
-    if not outcomes:
-        return
-    store = context.store
     tables: dict[str, list[dict[str, Any]]] = {}
     for outcome in outcomes:
         for name, rows in outcome.rows.items():
             tables.setdefault(name, []).extend(rows)
-    ids = pa.table({"row_id": [outcome.row_id for outcome in outcomes]})
+    with context.store.transaction():
+        for name, rows in tables.items():
+            context.store.append(name, _TABLES[name].of(rows))
+        record(context, stage, [(one, row_fingerprint) for one in outcomes])
+
+
+def record(context: StageContext, stage: str, outcomes: Sequence[tuple[RowOutcome, str]]) -> None:
+    """Write the ledger entries of outcomes, each with its fingerprint; attempts under the same one add up."""
+    if not outcomes:
+        return
+    store = context.store
+    ids = pa.table({"row_id": [outcome.row_id for outcome, _ in outcomes]})
     earlier = store.sql(
-        "SELECT l.row_id, l.attempts FROM ledger l JOIN ids USING (row_id) "
-        "WHERE l.stage = $1 AND l.fingerprint = $2",
-        [stage, row_fingerprint],
+        "SELECT l.row_id, l.fingerprint, l.attempts FROM ledger l JOIN ids USING (row_id) WHERE l.stage = $1",
+        [stage],
         ids=ids,
     ).to_pylist()
-    attempts = {row["row_id"]: row["attempts"] for row in earlier}
+    attempts = {(row["row_id"], row["fingerprint"]): row["attempts"] for row in earlier}
     entries = [
         {
             "stage": stage,
             "row_id": outcome.row_id,
-            "fingerprint": row_fingerprint,
+            "fingerprint": key,
             "status": outcome.status,
             "reason": outcome.reason,
-            "attempts": attempts.get(outcome.row_id, 0) + 1,
+            "attempts": attempts.get((outcome.row_id, key), 0) + 1,
         }
-        for outcome in outcomes
+        for outcome, key in outcomes
     ]
-    with store.transaction():
-        for name, rows in tables.items():
-            store.append(name, _TABLES[name].of(rows))
-        store.upsert("ledger", LEDGER.of(entries), key=("stage", "row_id"))
+    store.upsert("ledger", LEDGER.of(entries), key=("stage", "row_id"))
 
 
 def forget_missing(context: StageContext, stage: str, row_ids: Collection[str]) -> None:
@@ -135,27 +139,12 @@ def settle(
     more. A row that succeeded loses its failure. One transaction.
     """
     store = context.store
-    known = store.sql(
-        "SELECT row_id, fingerprint, attempts FROM ledger WHERE stage = $1", [stage]
-    ).to_pylist()
-    attempts = {(row["row_id"], row["fingerprint"]): row["attempts"] for row in known}
-    entries = [
-        {
-            "stage": stage,
-            "row_id": row_id,
-            "fingerprint": key,
-            "status": "failed",
-            "reason": reason,
-            "attempts": attempts.get((row_id, key), 0) + 1,
-        }
-        for row_id, (key, reason) in sorted(failures.items())
-    ]
+    failed = [(RowOutcome(row_id, "failed", why), key) for row_id, (key, why) in sorted(failures.items())]
     with store.transaction():
         store.upsert(table, rows)
-        if known:
-            store.delete_keys("ledger", "row_id", rows[column].to_pylist(), only=("stage", stage))
+        store.delete_keys("ledger", "row_id", rows[column].to_pylist(), only=("stage", stage))
         store.delete_keys(table, column, failures)
-        store.upsert("ledger", LEDGER.of(entries), key=("stage", "row_id"))
+        record(context, stage, failed)
 
 
 def fail(context: StageContext, stage: str, failures: Mapping[str, str], row_fingerprint: str) -> None:
@@ -163,23 +152,12 @@ def fail(context: StageContext, stage: str, failures: Mapping[str, str], row_fin
 
     For stages that key their rows by content and so need no entries for what succeeded.
     """
-    store = context.store
-    earlier = store.sql("SELECT row_id, attempts FROM ledger WHERE stage = $1", [stage])
-    attempts = dict(zip(earlier["row_id"].to_pylist(), earlier["attempts"].to_pylist(), strict=True))
-    rows = [
-        {
-            "stage": stage,
-            "row_id": row_id,
-            "fingerprint": row_fingerprint,
-            "status": "failed",
-            "reason": reason,
-            "attempts": attempts.get(row_id, 0) + 1,
-        }
-        for row_id, reason in sorted(failures.items())
-    ]
-    with store.transaction():
-        store.delete_keys("ledger", "row_id", attempts, only=("stage", stage))
-        store.append("ledger", LEDGER.of(rows))
+    with context.store.transaction():
+        forget_missing(context, stage, failures)
+        failed = [
+            (RowOutcome(row_id, "failed", why), row_fingerprint) for row_id, why in sorted(failures.items())
+        ]
+        record(context, stage, failed)
 
 
 async def work(
@@ -216,7 +194,7 @@ async def work(
                 if failure is None:
                     context.progress.advance()
                     yield task.result()
-                elif isinstance(failure, BudgetExceededError):
+                elif isinstance(failure, RunStoppedError):
                     context.stop(str(failure))
                 else:
                     error = error or failure

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from graphrag.errors import BudgetExceededError
+from graphrag.errors import RunStoppedError
 from graphrag.indexing.report import (
     RunReport,
     StageRun,
@@ -42,7 +42,7 @@ async def run_pipeline(context: StageContext, stage_names: Sequence[str]) -> Run
         used = context.usage.by_task()
         try:
             runs.append(await _run_stage(context, stage))
-        except BudgetExceededError as error:  # of a stage that does all its rows at once
+        except RunStoppedError as error:  # of a stage that does all its rows at once
             context.stop(str(error))
         usage += usage_rows(context, stage.name, used)
     stopped = stopped or context.stopping.is_set()

@@ -10,35 +10,10 @@ from contextlib import asynccontextmanager
 from graphrag.errors import LLMError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose, is_gone
 from graphrag.llm.usage import prompt_tokens
+from graphrag.patience import Rate
 from graphrag.tokens import approximate_tokens
 
-_BURST_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 600.0
-
-
-class Rate:
-    """A limit per minute, kept by giving every request the time at which it may start.
-
-    The generic cell rate algorithm (ITU-T I.371): after a pause at most one second's worth may go at once, so
-    no minute holds much more than the limit. Belongs to one event loop.
-    """
-
-    def __init__(self, per_minute: int) -> None:
-        self._seconds_each = 60.0 / per_minute
-        self._due = 0.0
-
-    async def take(self, amount: float = 1.0) -> None:
-        """Wait until ``amount`` may be spent, and spend it; waiters go in the order they came."""
-        now = asyncio.get_running_loop().time()
-        start = max(self._due, now - _BURST_SECONDS)
-        self.charge(amount)
-        if start > now:
-            await asyncio.sleep(start - now)
-
-    def charge(self, amount: float) -> None:
-        """Spend without waiting: what a call turned out to cost beyond what it had taken."""
-        now = asyncio.get_running_loop().time()
-        self._due = max(self._due, now - _BURST_SECONDS) + amount * self._seconds_each
 
 
 class _Gates:
@@ -78,7 +53,7 @@ class LimitedModel:
         async with self._turn(request) as gates:
             response = await self._model.complete(request)
             if gates.tokens:
-                gates.tokens.charge(response.usage.completion_tokens)
+                gates.tokens.charge(_now(), response.usage.completion_tokens)
             return response
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
@@ -86,7 +61,7 @@ class LimitedModel:
         async with self._turn(request) as gates:
             async for piece in self._model.stream(request):
                 if gates.tokens:
-                    gates.tokens.charge(approximate_tokens(piece))
+                    gates.tokens.charge(_now(), approximate_tokens(piece))
                 yield piece
 
     async def is_gone(self) -> bool:
@@ -103,9 +78,9 @@ class LimitedModel:
         gates = self._gates.setdefault(loop, _Gates(*self._limits))
         async with gates.slots:
             if gates.requests:
-                await gates.requests.take()
+                await _take(gates.requests)
             if gates.tokens:
-                await gates.tokens.take(prompt_tokens(request))
+                await _take(gates.tokens, prompt_tokens(request))
             while (left := gates.closed_until - loop.time()) > 0:
                 await asyncio.sleep(left)
             try:
@@ -114,3 +89,15 @@ class LimitedModel:
                 if error.retry_after and error.retry_after <= _LONGEST_PAUSE_SECONDS:
                     gates.closed_until = max(gates.closed_until, loop.time() + error.retry_after)
                 raise
+
+
+async def _take(rate: Rate, amount: float = 1.0) -> None:
+    """Wait until ``amount`` may be spent, and spend it; waiters go in the order they came."""
+    now = _now()
+    start = rate.start(now, amount)
+    if start > now:
+        await asyncio.sleep(start - now)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

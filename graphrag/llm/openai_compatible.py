@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from graphrag.characters import clean
@@ -14,6 +12,7 @@ from graphrag.errors import ConfigError, LLMError
 from graphrag.llm.base import ChatRequest, ChatResponse, Message, Usage
 from graphrag.llm.structured import schema_instruction, strict_schema
 from graphrag.llm.usage import prompt_tokens
+from graphrag.patience import GATEWAY, can_be_repeated, retry_after
 from graphrag.settings import LLMSettings
 from graphrag.tokens import approximate_tokens
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 # Some models refuse these (reasoning models a temperature, some gateways a seed): left out once refused.
 _LONGEST_BODY = 4 << 20  # bytes; an answer of 100,000 tokens has a tenth of it
 _PROBE_SECONDS = 10.0
-_GATEWAY = (502, 503, 504)  # what a gateway says for a server that is gone
 _OPTIONAL = frozenset({"temperature", "seed", "stop", "max_tokens", "max_completion_tokens"})
 
 
@@ -92,7 +90,7 @@ class OpenAICompatible:
         try:
             await self._client().with_options(timeout=seconds).models.list()
         except openai.APIStatusError as error:
-            return error.status_code in _GATEWAY
+            return error.status_code in GATEWAY
         except openai.APIConnectionError:
             return True
         except (openai.OpenAIError, LLMError, ValueError):
@@ -247,21 +245,6 @@ def explain(error: Exception, settings: LLMSettings) -> LLMError:
     return LLMError(
         f"{where} answered {status}: {said}.",
         hint=hints.get(status),
-        retryable=(status in (408, 409, 429) and not quota) or status >= 500,
+        retryable=can_be_repeated(status, quota=quota),
         retry_after=retry_after(error.response.headers),
     )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that an answer's headers ask to wait: given in ms, in seconds, or as a date."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) / unit)
-        except (KeyError, ValueError):
-            continue
-    try:
-        until = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    now = datetime.now(until.tzinfo or UTC)
-    return max(0.0, (until.replace(tzinfo=now.tzinfo) - now).total_seconds())

@@ -1,4 +1,8 @@
-"""BM25 over text units (bm25s), derived and rebuilt at every publish."""
+"""BM25 over text units: postings in files that generations share, scored when a question is asked.
+
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, with the idf of
+Lucene, which is never negative. Scores are not stored, because every text that is added changes all of them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,20 @@ import heapq
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+from graphrag.store.sharing import Places, added, rows_of, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ARRAYS = {"data": pa.float32(), "indices": pa.int32(), "indptr": pa.int32()}  # of bm25s, compressed columns
+_K1, _B = 1.5, 0.75  # how soon another occurrence adds little, and how much a long text is discounted
+_SLICE = 50_000  # texts whose words are sorted at once
+_ARRAYS = {"starts": pa.int64(), "texts": pa.int32(), "counts": pa.uint16(), "lengths": pa.int32()}
 _WORD = re.compile(r"[^\W_]+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
@@ -48,19 +57,64 @@ def terms(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Postings:
+    """Which texts hold each term and how often; the postings of term ``n`` begin at ``starts[n]``."""
+
+    vocabulary: dict[str, int]
+    starts: npt.NDArray[np.int64]
+    texts: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.uint16]
+    lengths: npt.NDArray[np.int32]  # of every text, in terms
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Postings:
+        """Read ``texts``."""
+        vocabulary: dict[str, int] = {}
+        lengths = np.zeros(len(texts), dtype=np.int32)
+        parts: list[tuple[npt.NDArray[np.int64], ...]] = []
+        for start in range(0, len(texts), _SLICE):
+            found: list[int] = []
+            here = texts[start : start + _SLICE]
+            for place, text in enumerate(here, start):
+                before = len(found)
+                found += [vocabulary.setdefault(term, len(vocabulary)) for term in terms(text)]
+                lengths[place] = len(found) - before
+            owners = np.repeat(np.arange(start, start + len(here)), lengths[start : start + len(here)])
+            pairs, counts = np.unique(np.array(found, np.int64) << 32 | owners, return_counts=True)
+            parts.append((pairs, counts))
+        pairs, counts = (
+            np.concatenate([part[n] for part in parts] or [np.zeros(0, np.int64)]) for n in (0, 1)
+        )
+        order = np.argsort(pairs, kind="stable") if len(parts) > 1 else slice(None)
+        pairs, counts = pairs[order], counts[order]
+        starts = np.searchsorted(pairs >> 32, np.arange(len(vocabulary) + 1))
+        holders = (pairs & (1 << 32) - 1).astype(np.int32)
+        return cls(vocabulary, starts, holders, np.minimum(counts, 2**16 - 1).astype(np.uint16), lengths)
+
+    def of_term(self, term: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint16]]:
+        """Return the texts that hold ``term``, and how often each does."""
+        number = self.vocabulary.get(term)
+        here = slice(0, 0) if number is None else slice(self.starts[number], self.starts[number + 1])
+        return self.texts[here], self.counts[here]
+
+
 class LexicalIndex:
     """BM25 search; ids are those of the rows indexed."""
 
-    ids: tuple[str, ...]
-    _vocabulary: dict[str, int]
-    _bm25: Any
+    def __init__(self, ids: Sequence[str], files: Sequence[tuple[Postings, Places]]) -> None:
+        """Search the texts of ``files``, each with the row of every text (-1: of none any more)."""
+        self.ids = tuple(ids)
+        self._files = files
+        lengths = np.concatenate([postings.lengths[rows >= 0] for postings, rows in files])
+        self._total = len(lengths)
+        mean = max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
+        self._slow = [
+            (_K1 * (1 - _B + _B * postings.lengths / mean)).astype(np.float32) for postings, _ in files
+        ]
 
     def search(self, query: str, k: int) -> list[tuple[str, float]]:
         """Return the ``k`` best (id, score) with a score above zero, best first, ties by id."""
-        tokens = [self._vocabulary[term] for term in terms(query) if term in self._vocabulary]
-        if not tokens or not self.ids:
-            return []
-        scores = np.asarray(self._bm25.get_scores_from_ids(tokens))
+        scores = self._scores(terms(query))
         places = np.flatnonzero(scores > 0)
         if not len(places) or k <= 0:
             return []
@@ -72,46 +126,60 @@ class LexicalIndex:
         found = [(self.ids[place], float(scores[place])) for place in sure.tolist()]
         return sorted(found, key=lambda pair: (-pair[1], pair[0])) + [(one, float(least)) for one in last]
 
+    def _scores(self, asked: Sequence[str]) -> npt.NDArray[np.float32]:
+        scores = np.zeros(len(self.ids), dtype=np.float32)
+        for term in asked:
+            found = []
+            for (postings, rows), slow in zip(self._files, self._slow, strict=True):
+                texts, counts = postings.of_term(term)
+                places = rows[texts]
+                alive = places >= 0
+                found.append((places[alive], counts[alive] / (counts[alive] + slow[texts[alive]])))
+            holding = sum(len(places) for places, _ in found)
+            idf = np.log1p((self._total - holding + 0.5) / (holding + 0.5))
+            for places, weights in found:
+                scores[places] += (idf * weights).astype(
+                    np.float32
+                )  # a text stands once in a term's postings
+        return scores
 
-def write_lexical_index(folder: Path, kind: str, texts: Sequence[str]) -> None:
-    """Write a BM25 index of ``texts`` to ``folder``/``kind``.bm25: an Arrow file of one row.
 
-    bm25s would save it as seven files, some of them the same words again.
+def write_lexical_index(
+    folder: Path, kind: str, texts: Sequence[str], before: Path | None = None
+) -> pa.Table:
+    """Write a BM25 index of ``texts`` (one per row) as ``folder``/``kind``.bm25; return their places.
+
+    ``before`` is the folder of a generation whose files may be shared.
     """
-    built = build_lexical_index([str(place) for place in range(len(texts))], texts)
-    scores = built._bm25.scores if built._bm25 is not None else {}
-    columns = {"terms": pa.array([list(built._vocabulary)], pa.large_list(pa.string()))}
-    for name, type_ in _ARRAYS.items():
-        values = pa.array(np.asarray(scores.get(name, ())).astype(type_.to_pandas_dtype()), type_)
-        columns[name] = pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values)
-    table = pa.table(columns)
-    with pa.OSFile(str(folder / f"{kind}.bm25"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
-        file.write_table(table)
+    name = f"{kind}.bm25"
+    sharing = share(folder, name, texts, before)
+    for file, rows in ((name, sharing.rows), (added(name), sharing.rows[sharing.new])):
+        if sharing.whole if file == name else len(rows):
+            _write(folder / file, Postings.of([texts[row] for row in rows]))
+    return sharing.places
 
 
 def build_lexical_index(ids: Sequence[str], texts: Sequence[str]) -> LexicalIndex:
     """Index ``texts`` (one per id) in memory."""
-    import bm25s
-
-    vocabulary: dict[str, int] = {}
-    tokens = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms(text)] for text in texts]
-    if not vocabulary:
-        return LexicalIndex((), {}, None)
-    model = bm25s.BM25()
-    model.index((tokens, vocabulary), show_progress=False)
-    return LexicalIndex(tuple(ids), vocabulary, model)
+    return LexicalIndex(ids, [(Postings.of(texts), np.arange(len(texts)))])
 
 
 def read_lexical_index(folder: Path, kind: str, ids: Sequence[str]) -> LexicalIndex:
-    """Open what :func:`write_lexical_index` wrote, for the rows ``ids``; the scores are memory-mapped."""
-    import bm25s
+    """Open what :func:`write_lexical_index` wrote, for the rows ``ids``; postings are memory-mapped."""
+    return LexicalIndex(ids, [(_read(folder / name), rows) for name, rows in rows_of(folder, f"{kind}.bm25")])
 
-    row = pa.ipc.open_file(pa.memory_map(str(folder / f"{kind}.bm25"))).read_all()
+
+def _write(path: Path, postings: Postings) -> None:
+    columns = {"terms": pa.array([list(postings.vocabulary)], pa.large_list(pa.string()))}
+    for name, type_ in _ARRAYS.items():
+        values = pa.array(getattr(postings, name), type_)
+        columns[name] = pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values)
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
+
+
+def _read(path: Path) -> Postings:
+    row = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     vocabulary = {term: place for place, term in enumerate(row["terms"][0].values.to_pylist())}
-    if not vocabulary:
-        return LexicalIndex((), {}, None)
-    model = bm25s.BM25()
-    model.scores = {name: row[name][0].values.to_numpy() for name in _ARRAYS}
-    model.scores["num_docs"] = len(ids)
-    model.nonoccurrence_array = None  # only variants of BM25 that are not used here have one
-    return LexicalIndex(tuple(ids), vocabulary, model)
+    return Postings(vocabulary, **{name: row[name][0].values.to_numpy() for name in _ARRAYS})

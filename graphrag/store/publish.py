@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,14 +24,15 @@ from graphrag.store.layout import Layout
 from graphrag.store.lexical import write_lexical_index
 from graphrag.store.passages import passage_texts
 from graphrag.store.published_sql import QUERIES
-from graphrag.store.vectors import EXACT_UP_TO, write_vector_index
+from graphrag.store.sharing import write_places
+from graphrag.store.vectors import EXACT_UP_TO, VectorSource, write_vector_index
 
 if TYPE_CHECKING:
     from graphrag.store.store import Store
 
 MANIFEST = "index.json"
-FORMAT = 2
-SEARCHED = 3  # raised when what rows are searched by changes: the same content is then published anew
+FORMAT = 3
+SEARCHED = 4  # raised when what rows are searched by changes: the same content is then published anew
 _CITED = """
 SELECT DISTINCT unnest(finding.citations) AS id
 FROM (SELECT unnest(findings) AS finding FROM community_reports) ORDER BY id
@@ -59,18 +58,17 @@ def publish(
     settings: dict[str, Any],
     embedding_model: str | None,
     embedding_tuning: dict[str, Any] | None = None,
-    vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
+    vectors: VectorSource | None,
     vector_kinds: tuple[str, ...],
     report_text: ReportText,
     exact_up_to: int = EXACT_UP_TO,
 ) -> Path:
     """Write the published form of ``store`` and make it what readers see; return its folder.
 
-    ``vectors(kind, table)`` gives one row per row of the published table ``kind``;
-    ``report_text(report, numbers)`` renders a report, where ``numbers`` maps the id of a row to
-    (section, human_readable_id). The same content is not written twice. ``embedding_tuning`` is the
-    record of how the embedding model was tuned, for the manifest; the model's id covers it. Kinds of
-    more than ``exact_up_to`` rows are searched by codes first.
+    ``vectors`` gives those of the tables ``vector_kinds``; ``report_text(report, numbers)`` renders a
+    report, where ``numbers`` maps the id of a row to (section, human_readable_id). The same content is not
+    written twice. ``embedding_tuning`` is the record of how the embedding model was tuned, for the
+    manifest; the model's id covers it. Kinds of more than ``exact_up_to`` rows are searched by codes first.
 
     Raises:
         StoreError: ``output`` exists and is not ours, or the disk is full.
@@ -83,6 +81,7 @@ def publish(
         settings=settings,
         embedding_model=embedding_model,
         exact_up_to=exact_up_to,
+        vectors=_digest_of_vectors(store) if vectors is not None else None,
     ).removeprefix("b2:")
     target = layout.published / generation
     if not (target / MANIFEST).is_file():
@@ -102,6 +101,7 @@ def publish(
                 vector_kinds,
                 report_text,
                 exact_up_to,
+                _sharing(layout, embedding_model, exact_up_to),
             )
             manifest["embedding_tuning"] = embedding_tuning
             text = json.dumps(manifest, indent=1, sort_keys=True)
@@ -158,10 +158,11 @@ def _write(
     generation: str,
     settings: dict[str, Any],
     embedding_model: str | None,
-    vectors: Callable[[str, pa.Table], npt.NDArray[np.float32]] | None,
+    vectors: VectorSource | None,
     vector_kinds: tuple[str, ...],
     report_text: ReportText,
     exact_up_to: int,
+    before: Path | None,
 ) -> dict[str, Any]:
     """Write tables and search indexes into ``folder``; return the manifest."""
     import pyarrow.parquet as pq
@@ -171,6 +172,7 @@ def _write(
     numbers: dict[str, tuple[str, int]] = {}
     titles = pa.table({})
     counts = {}
+    searched: list[pa.Table] = []
     for table in PUBLISHED_TABLES:
         rows = published_table(store, table)
         if table.name in _SECTIONS and len(cited):
@@ -184,17 +186,43 @@ def _write(
         counts[table.name] = rows.num_rows
         pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
         if vectors is not None and embedding_model is not None and table.name in vector_kinds:
-            write_vector_index(folder, table.name, vectors(table.name, rows), exact_up_to=exact_up_to)
+            ids = vectors.ids(table.name, rows)
+            searched.append(
+                write_vector_index(folder, table.name, ids, vectors, before, exact_up_to=exact_up_to)
+            )
         if table.name == "text_units":
-            write_lexical_index(folder, "text_units", passage_texts(rows, titles))
+            texts = passage_texts(rows, titles)
+            searched.append(write_lexical_index(folder, "text_units", texts, before))
+    write_places(folder, searched)
     return {
         "format": FORMAT,
         "generation": generation,
         "embedding_model": embedding_model,
         "vector_kinds": list(vector_kinds) if vectors is not None else [],
+        "exact_up_to": exact_up_to,
         "counts": counts,
         "settings": settings,
     }
+
+
+def _digest_of_vectors(store: Store) -> str:
+    """Return a digest of which rows are searched by which vectors: a failure that was healed changes it."""
+    found = store.sql(
+        "SELECT count(*) AS n, CAST(bit_xor(hash(row_id, fingerprint)) AS VARCHAR) AS digest FROM ledger "
+        "WHERE stage = 'embed_text' AND status = 'done'"
+    ).to_pylist()[0]
+    return f"{found['n']}:{found['digest']}"
+
+
+def _sharing(layout: Layout, embedding_model: str | None, exact_up_to: int) -> Path | None:
+    """Return the generation that readers see now, if its files of vectors and postings can be shared."""
+    manifest = layout.output / MANIFEST
+    if not layout.output.is_symlink() or not manifest.is_file():
+        return None
+    known = json.loads(manifest.read_text(encoding="utf-8"))
+    made = tuple(known.get(name) for name in ("format", "embedding_model", "exact_up_to"))
+    same = made == (FORMAT, embedding_model, exact_up_to)
+    return layout.output.resolve() if same else None
 
 
 def _check_output_is_ours(layout: Layout) -> None:

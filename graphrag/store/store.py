@@ -136,11 +136,18 @@ class Store:
             self._insert(name, rows)
 
     def replace(self, name: str, rows: pa.Table) -> None:
-        """Make ``rows`` the whole content of the table."""
-        with self.transaction():
-            with self._writing():
-                self._connection.execute(f'DELETE FROM "{_known(name).name}"')
+        """Make ``rows`` the whole content of the table, by writing only what differs."""
+        if not self.count(name):
             self.append(name, rows)
+            return
+        table = _known(name)
+        columns = ", ".join(f'"{column}"' for column in table.names)
+        rows = rows.select(list(table.names)).cast(table.schema)
+        stored, given = f'SELECT {columns} FROM "{name}"', f"SELECT {columns} FROM given"
+        with self.transaction(), self._registered({"given": rows}), self._writing():
+            gone = f'SELECT "{table.key}" FROM ({stored} EXCEPT {given})'
+            self._connection.execute(f'DELETE FROM "{name}" WHERE "{table.key}" IN ({gone})')
+            self._connection.execute(f'INSERT INTO "{name}" ({columns}) ({given} EXCEPT {stored})')
 
     def delete_where_missing(self, name: str, column: str, parent: str, parent_column: str = "id") -> int:
         """Delete rows whose ``column`` names no row of ``parent``; return how many there were.

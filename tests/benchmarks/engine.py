@@ -43,7 +43,7 @@ begun = resource.getrusage(resource.RUSAGE_SELF)
 from graphrag import GraphRAG
 import graphrag.indexing.runner, graphrag.llm.openai_compatible, graphrag.embed.openai_compatible, openai, duckdb
 import openai.resources.chat.completions, openai.resources.embeddings
-import igraph, faiss, bm25s, pyarrow.parquet, jinja2, sqlite3, rapidfuzz
+import igraph, faiss, pyarrow.parquet, jinja2, sqlite3, rapidfuzz
 import graphrag.query.engine, graphrag.retrieve.hybrid
 from graphrag.indexing.stages import NAMES, stage_named
 for name in NAMES: stage_named(name)

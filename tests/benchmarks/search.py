@@ -42,8 +42,10 @@ from graphrag.settings import RetrievalSettings
 from graphrag.store.index import Index
 from graphrag.store.lexical import terms, write_lexical_index
 from graphrag.store.publish import FORMAT, MANIFEST
-from graphrag.store.vectors import EXACT_UP_TO, n_codes, read_vector_index, write_vector_index
+from graphrag.store.sharing import write_places
+from graphrag.store.vectors import EXACT_UP_TO, n_codes, read_vector_index
 from tests.benchmarks.synthetic import VERBS, vocabulary
+from tests.store.given import rows_at_hand
 
 RETRIEVERS = ("bm25", "dense", "hybrid", "graph")
 DIMENSION, OTHERS, QUESTIONS = 384, 4, 200
@@ -96,12 +98,13 @@ def build(folder: Path, size: int, exact_up_to: int) -> tuple[WordSumEmbedder, l
     searched = [f"{name}\n{text}" for name, text in zip(names, texts, strict=True)]
     del texts
     began = time.process_time()
-    write_lexical_index(folder, "text_units", searched)
+    places = [write_lexical_index(folder, "text_units", searched)]
     spent["bm25"] = time.process_time() - began
     vectors = np.concatenate([embedder.embed(searched[at : at + 20_000]) for at in range(0, size, 20_000)])
     del searched
     began = time.process_time()
-    write_vector_index(folder, "text_units", vectors, exact_up_to=exact_up_to)
+    places.append(rows_at_hand(folder, "text_units", vectors, exact_up_to=exact_up_to))
+    write_places(folder, places)
     spent["vectors"] = time.process_time() - began
     asked = random.choice(size, QUESTIONS, replace=False).tolist()
     questions = [

@@ -96,7 +96,7 @@ def test_the_command_says_how_far_it_got_and_what_is_left(tmp_path: Path, server
     assert "Stopped: The budget" in shown.stdout
     assert run("index").returncode == 0
     status = json.loads(run("status", "--json").stdout)
-    assert [row["pending"] for row in status["ledger"]] == [0, 0, 0, 0]
+    assert [row["pending"] for row in status["ledger"]] == [0, 0, 0, 0, 0]
     assert {row["stage"] for row in status["usage"]} >= {"extract_graph", "embed_text"}
     estimate = json.loads(run("index", "--dry-run", "--json").stdout)
     assert sum(one["calls"] for one in estimate.values()) == 0

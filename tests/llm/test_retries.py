@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from graphrag.errors import LLMError, RetriesExhaustedError
 from graphrag.llm import ChatRequest, ChatResponse, aclose, make_chat_model
-from graphrag.llm.openai_compatible import retry_after
 from graphrag.llm.retries import RetryingModel
 from graphrag.llm.usage import UsageLog
+from graphrag.patience import retry_after
 from graphrag.settings import LLMSettings
 from tests.openai_server import Fault, OpenAIServer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,20 +98,29 @@ def build_index(root: Path, embedder: Embedder | None, *, reports: bool = True) 
             if found:
                 store.append(table.name, table.of(found))
 
-        def vectors(kind: str, table: pa.Table) -> np.ndarray:
-            assert embedder is not None
-            return embedder.embed(_searched_texts(kind, table))
-
         publish(
             store,
             Layout(root),
             settings={},
             embedding_model=None if embedder is None else embedder.model_id,
-            vectors=None if embedder is None else vectors,
+            vectors=None if embedder is None else _Texts(embedder),
             vector_kinds=VECTOR_KINDS,
             report_text=_report_text,
         )
     return Index.open(root)
+
+
+class _Texts:
+    """Vectors of texts: a text is the id of its vector."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+
+    def ids(self, kind: str, rows: pa.Table) -> list[str | None]:
+        return [*_searched_texts(kind, rows)]
+
+    def fetch(self, ids: Sequence[str]) -> np.ndarray:
+        return self.embedder.embed(ids)
 
 
 def _searched_texts(kind: str, table: pa.Table) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from graphrag.embed import FakeEmbedder
 from tests.openai_server import Fault
 from tests.reliability.corpus import answer
 
@@ -66,7 +67,22 @@ EMBEDDING: dict[str, Callable[[dict[str, Any]], Fault]] = {
     "hang": lambda body: Fault(200, body="{}", delay=3.0),
     "connection cut": lambda body: Fault(200, body='{"data": [' + "1," * 2000 + "]}", cut=True),
     "body is not JSON": lambda body: Fault(200, body='{"object": "list", "data": [{"embedd'),
+    "no vectors": lambda body: _vectors([]),
+    "empty vectors": lambda body: _vectors([[] for _ in body["input"]]),
+    "zeros for the first": lambda body: _but_the_first(body["input"], 0.0),
+    "no number for the first": lambda body: _but_the_first(body["input"], float("nan")),
+    "another size": lambda body: _vectors([[1.0] * 7 for _ in body["input"]]),
 }
+
+
+def _vectors(rows: list[list[float]]) -> Fault:
+    data = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(rows)]
+    return Fault(200, body=json.dumps({"object": "list", "data": data, "usage": {"prompt_tokens": 1}}))
+
+
+def _but_the_first(texts: list[str], number: float) -> Fault:
+    rows = FakeEmbedder(32).embed(texts).tolist()
+    return _vectors([[number] * 32, *rows[1:]])
 
 
 class Draws:

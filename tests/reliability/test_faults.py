@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphrag import GraphRAG
-from graphrag.errors import ConfigError, EmbeddingError
+from graphrag.errors import ConfigError
 from graphrag.store.store import Store
 from tests.reliability.corpus import documents, write_documents
 from tests.reliability.faults import CHAT, Draws
@@ -46,7 +46,7 @@ def project(root: Path, endpoint: Endpoint) -> GraphRAG:
 def test_every_chunk_is_accounted_for_and_a_retry_heals_the_index(
     tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphrag.llm.retries._FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("graphrag.patience._FIRST_SECONDS", 0.01)
     quiet = project(tmp_path / "quiet", endpoint)
     quiet.index()
     rag = project(tmp_path / "loud", endpoint)
@@ -71,7 +71,7 @@ def test_every_chunk_is_accounted_for_and_a_retry_heals_the_index(
 def test_a_fault_that_never_ends_is_named_and_in_the_ledger(
     fault: str, tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphrag.llm.retries._FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("graphrag.patience._FIRST_SECONDS", 0.01)
     make_project(tmp_path, endpoint.base_url, timeout=1.0, max_retries=1)
     write_documents(tmp_path / "input", documents(1))
     endpoint.fault_of = Draws({fault: 1.0})
@@ -84,12 +84,3 @@ def test_a_fault_that_never_ends_is_named_and_in_the_ledger(
     assert {row["status"] for row in rows} == {"failed"}
     assert all(row["reason"] for row in rows)
     assert not rag.layout.output.exists()
-
-
-def test_vectors_of_another_size_stop_the_run_and_name_the_cause(tmp_path: Path, endpoint: Endpoint) -> None:
-    rag = project(tmp_path, endpoint)
-    rag.index()
-    endpoint.embed_answer = lambda texts: [[1.0] * 5 for _ in texts]
-    write_documents(tmp_path / "input", {"new.md": "Nora Lund founded the Harbour Guild in Alta."})
-    with pytest.raises(EmbeddingError, match="vectors"):
-        rag.index()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +11,8 @@ import pyarrow.compute as pc
 from graphrag.extract.nlp_relations import pmi_weights
 from graphrag.extract.predicates import canonicalise_predicates
 from graphrag.graph.build import Integers, build_relationships
-from graphrag.indexing.embedding_cache import StoredEmbedder
+from graphrag.indexing.embedding_cache import StoredEmbedder, Tolerant
+from graphrag.indexing.rows import fail
 from graphrag.indexing.stage import Stage, StageContext
 
 CO_OCCURRENCE = "related to"  # what extraction without an LLM says of a pair that no verb connects
@@ -42,8 +45,10 @@ async def run(context: StageContext) -> None:
     if settings.extraction.method == "nlp" and mentions.num_rows:
         weights, keep = _weigh_co_occurrence(context)
         mentions = mentions.filter(keep)
-    embedder = StoredEmbedder(context) if settings.resolution.enabled else None
-    vocabulary = canonicalise_predicates(
+    embedder = Tolerant(StoredEmbedder(context)) if settings.resolution.enabled else None
+    # In a thread of its own: an endpoint may take its time, and the loop has to hear that the run is to stop.
+    vocabulary = await asyncio.to_thread(
+        canonicalise_predicates,
         store.sql(_RELATIONS, kept=mentions),
         embedder=embedder,
         settings=settings.resolution,
@@ -60,6 +65,7 @@ async def run(context: StageContext) -> None:
         store.replace("predicates", vocabulary.predicates)
         store.replace("relationships", built.relationships)
         store.replace("relation_relationships", built.links)
+        fail(context, STAGE.name, embedder.failures if embedder else {}, STAGE.row_fingerprint(context))
 
 
 def _weigh_co_occurrence(context: StageContext) -> tuple[pa.Table, pa.Array]:

@@ -26,6 +26,12 @@ LEFT JOIN community_seeds s ON s.entity_id = e.id
 ORDER BY e.id
 """
 
+# Not those of reports and vectors: the graph does not know of them.
+_INCOMPLETE = """
+SELECT 1 FROM ledger
+WHERE status = 'failed' AND stage IN ('extract_graph', 'resolve_entities', 'build_graph') LIMIT 1
+"""
+
 
 async def run(context: StageContext) -> None:
     """Detect communities, starting from those of the run before while little has changed."""
@@ -36,7 +42,7 @@ async def run(context: StageContext) -> None:
     seeds = _seeds(context, entities, drifted, made_by)
     if seeds is None:
         # The partition of a graph with holes is not one to keep: the next change makes it anew.
-        incomplete = store.sql("SELECT 1 FROM ledger WHERE status = 'failed' LIMIT 1").num_rows > 0
+        incomplete = store.sql(_INCOMPLETE).num_rows > 0
         drifted = pa.array([incomplete] * entities.num_rows, pa.bool_())
     communities = detect_communities(
         entities["entity_id"], store.table("relationships"), context.settings.communities, seeds

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from graphrag.errors import LLMError
+from graphrag.errors import ModelError
 from graphrag.extract.extractive_reports import (
     ContextSentence,
     candidate_sentences,
@@ -148,7 +148,7 @@ async def _write(
         key, built = contexts[community["id"]]
         try:
             report = await write_report(built, settings, model, project=context.layout.root)
-        except LLMError as error:
+        except ModelError as error:
             if not error.retryable:
                 raise
             return RowOutcome(community["id"], "failed", reason=f"{type(error).__name__}: {error}")
@@ -184,23 +184,29 @@ def _extract(
     for start in range(0, len(communities), _BATCH):
         if context.stopping.is_set():
             return
-        todo: list[tuple[str, str, CommunityRows, list[ContextSentence]]] = []
+        todo: dict[str, tuple[str, CommunityRows, list[ContextSentence]]] = {}
         batch = communities[start : start + _BATCH]
         for community in batch:
             rows = reader.rows(community["entity_ids"])
             sentences = candidate_sentences(reader.sentences(community["entity_ids"]))
             key = extractive_report_key(rows, sentences, settings, embedder.model_id)
             if reports.get(community["id"], {}).get("id") != key:
-                todo.append((community["id"], key, rows, sentences))
-        vectors = embedder.embed(
-            [" ".join(one.text.split()) for _, _, _, sentences in todo for one in sentences]
+                todo[community["id"]] = (key, rows, sentences)
+        for id_ in still_failed(context, STAGE.name, {id_: key for id_, (key, _, _) in todo.items()}):
+            del todo[id_]
+        vectors, lacking = embedder.embed_known(
+            [" ".join(one.text.split()) for _, _, sentences in todo.values() for one in sentences]
         )
         made, place = [], 0
-        for community_id, key, rows, sentences in todo:
-            report = extract_report(rows, sentences, vectors[place : place + len(sentences)], settings)
+        failures: dict[str, tuple[str, str]] = {}
+        for community_id, (key, rows, sentences) in todo.items():
+            here = vectors[place : place + len(sentences)]
             place += len(sentences)
-            made.append(report_row(report, key, community_id))
-        _keep(context, made, reports)
+            if lacking and not here.any(axis=1).all():
+                failures[community_id] = (key, f"EmbeddingError: {embedder.failures[lacking[0]]}")
+                continue
+            made.append(report_row(extract_report(rows, sentences, here, settings), key, community_id))
+        _keep(context, made, reports, failures)
         context.progress.advance(len(batch))
 
 

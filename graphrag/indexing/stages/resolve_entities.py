@@ -9,7 +9,7 @@ from graphrag.errors import ConfigError
 from graphrag.extract.judge import PROMPT, judge_pairs
 from graphrag.extract.resolution import Candidate, resolve_entities
 from graphrag.hashing import text_hash
-from graphrag.indexing.embedding_cache import StoredEmbedder
+from graphrag.indexing.embedding_cache import StoredEmbedder, Tolerant
 from graphrag.indexing.overrides import read_overrides
 from graphrag.indexing.rows import fail
 from graphrag.indexing.stage import Stage, StageContext
@@ -38,16 +38,19 @@ async def run(context: StageContext) -> None:
         failures.update(failed)
         return answers
 
+    embedder = Tolerant(StoredEmbedder(context)) if settings.enabled else None
     # In a thread of its own, so that the judge can wait for answers that this loop brings.
     result = await asyncio.to_thread(
         resolve_entities,
         mentions,
-        embedder=StoredEmbedder(context) if settings.enabled else None,
+        embedder=embedder,
         settings=settings,
         keep_apart=overrides.keep_apart,
         merge=overrides.merge,
         judge=judge if asks_llm(context.settings) else None,
     )
+    if embedder is not None:
+        failures |= embedder.failures
     with context.store.transaction():
         context.store.replace("mention_entities", result.mention_entities)
         context.store.replace("entity_merges", result.merges)

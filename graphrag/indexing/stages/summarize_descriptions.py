@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from graphrag.errors import LLMError
+from graphrag.errors import ModelError
 from graphrag.extract.descriptions import Method, joined_descriptions, summarise, summary_key
 from graphrag.indexing.embedding_cache import StoredEmbedder
 from graphrag.indexing.rows import Failures, RowOutcome, forget_missing, settle, still_failed, work
@@ -88,7 +88,7 @@ async def _summarise(context: StageContext, method: Method, owners: list[dict[st
                 model=model,
                 project=context.layout.root,
             )
-        except LLMError as error:
+        except ModelError as error:
             if not error.retryable:
                 raise
             return RowOutcome(owner["owner_id"], "failed", reason=f"{type(error).__name__}: {error}")
