@@ -150,17 +150,20 @@ class GraphRAG:
         method: str | None = None,
         extraction: Path | str | None = None,
         retry_failed: bool = False,
+        executor: str | None = None,
+        workers: int | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Estimate]:
         """Return what an index run would do and cost by stage, before anything is spent.
 
-        The run is rehearsed on a copy of the store with models that cost nothing; the project stays as it is.
+        The run is rehearsed on a copy of the store with models that cost nothing, in this process whatever
+        the ``executor``; the project stays as it is.
         """
         from graphrag.indexing.estimate import estimate
         from graphrag.indexing.models import ProjectModels
         from graphrag.llm.usage import UsageLog
 
-        settings, stages = self._configured(method, extraction)
+        settings, stages = self._configured(method, extraction, executor=executor, workers=workers)
         models = ProjectModels(
             settings, self.layout, UsageLog(), chat=self._chat_model, embedder=self._embedder
         )

@@ -64,7 +64,15 @@ def index(
 
     rag = GraphRAG.open(root)
     if dry_run:
-        _show_estimate(rag, method, extraction, retry_failed=retry_failed, as_json=as_json)
+        _show_estimate(
+            rag,
+            method,
+            extraction,
+            retry_failed=retry_failed,
+            executor=executor,
+            workers=workers,
+            as_json=as_json,
+        )
         return
     report = run_with_progress(
         rag,
@@ -188,13 +196,20 @@ def _show_estimate(
     extraction: Path | None,
     *,
     retry_failed: bool = False,
+    executor: str | None = None,
+    workers: int | None = None,
     as_json: bool = False,
 ) -> None:
     from dataclasses import asdict
 
     with RichProgress(quiet=True) as progress:
         estimates = rag.estimate(
-            method=method, extraction=extraction, retry_failed=retry_failed, progress=progress
+            method=method,
+            extraction=extraction,
+            retry_failed=retry_failed,
+            executor=executor,
+            workers=workers,
+            progress=progress,
         )
     if as_json:
         import json

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from graphrag.embed import Embedder
 from graphrag.indexing.embedding_cache import stored_dimension
+from graphrag.indexing.executors import make_executor
 from graphrag.indexing.models import ProjectModels
 from graphrag.indexing.progress import NoProgress, Progress
 from graphrag.indexing.rehearsal import RehearsalEmbedder, RehearsalModel
@@ -30,7 +31,7 @@ from graphrag.indexing.stages import stage_named
 from graphrag.llm import ChatModel
 from graphrag.llm.cache import StoredAnswers
 from graphrag.llm.usage import MeteredModel, UsageLog
-from graphrag.settings import Settings
+from graphrag.settings import ExecutionSettings, Settings
 from graphrag.store.layout import Layout
 from graphrag.store.store import Store, copy_store
 
@@ -64,6 +65,9 @@ def estimate(
         StoreLockedError: a run is writing the store just now.
         ConfigError: as the run would.
     """
+    make_executor(settings.execution)  # a package that is missing is missed here already
+    # Workers would make the real models, and ask them.
+    settings = settings.model_copy(update={"execution": ExecutionSettings()})
     with tempfile.TemporaryDirectory(prefix="graphrag-") as folder:
         scratch = _Scratch(layout.root, Path(folder))
         copy_store(layout.store, scratch.store)

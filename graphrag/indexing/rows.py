@@ -15,6 +15,7 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -27,11 +28,13 @@ import pyarrow as pa
 from graphrag.errors import RunStoppedError
 from graphrag.indexing.stage import StageContext
 from graphrag.schema import LEDGER, WORKING_TABLES
+from graphrag.store.store import Store
 
 Status = Literal["done", "empty", "failed"]
 Failures = Mapping[str, tuple[str, str]]
 _TABLES = {table.name: table for table in WORKING_TABLES}
 _COMMIT_ROWS = 64
+_READ_ROWS = 512  # read ahead of the rows in flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,37 @@ class RowOutcome:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Rows of one table that are to be done; only their ids are in memory, sorted."""
+
+    _store: Store
+    _source: str
+    _ids: pa.ChunkedArray
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def batches(self, size: int) -> Iterator[list[dict[str, Any]]]:
+        """Read the rows, ``size`` at a time, sorted by id."""
+        query = f'SELECT s.* FROM "{self._source}" s SEMI JOIN wanted ON wanted.id = s.id ORDER BY s.id'
+        for start in range(0, len(self), size):
+            wanted = pa.table({"id": self._ids.slice(start, size)})
+            yield self._store.sql(query, wanted=wanted).to_pylist()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read the rows one by one, as they are taken."""
+        for batch in self.batches(_READ_ROWS):
+            yield from batch
+
+
 def pending(
     context: StageContext, stage: str, row_fingerprint: str, source: str, owned: Sequence[tuple[str, str]]
-) -> pa.Table:
+) -> Pending:
     """Drop what is stale and return the rows of table ``source`` that ``stage`` has yet to do.
 
     ``owned`` names the tables the stage writes and in each the column that points to ``source``.
-    Rows that failed are pending only when the run was asked to retry them. Sorted by id.
+    Rows that failed are pending only when the run was asked to retry them.
     """
     store = context.store
     statuses = "('done', 'empty')" if context.retry_failed else "('done', 'empty', 'failed')"
@@ -64,12 +91,13 @@ def pending(
             store.delete_keys(table, column, stale)
             store.delete_where_missing(table, column, source)
         store.delete_keys("ledger", "row_id", stale, only=("stage", stage))
-    return store.sql(
-        f"""SELECT s.* FROM "{source}" s ANTI JOIN
+    found = store.sql(
+        f"""SELECT s.id FROM "{source}" s ANTI JOIN
             (SELECT row_id FROM ledger WHERE stage = $1 AND fingerprint = $2 AND status IN {statuses}) l
             ON l.row_id = s.id ORDER BY s.id""",
         [stage, row_fingerprint],
     )
+    return Pending(store, source, found["id"])
 
 
 def commit(context: StageContext, stage: str, row_fingerprint: str, outcomes: Sequence[RowOutcome]) -> None:

@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 
 from graphrag import GraphRAG
-from graphrag.errors import MissingExtraError, StageError
+from graphrag.errors import ConfigError, MissingExtraError, StageError
 from graphrag.indexing.executors import AsyncioExecutor, make_executor
 from graphrag.indexing.executors.worker import Order, RowWorker, share
 from graphrag.indexing.report import RunReport
-from graphrag.indexing.rows import RowOutcome
+from graphrag.indexing.rows import Pending, RowOutcome
 from graphrag.llm.base import ChatModel
 from graphrag.llm.budget import Budget, parse_limit
+from graphrag.schema import LEDGER, TEXT_UNITS
 from graphrag.settings import ExecutionSettings, LLMSettings, Prices, Settings
 from graphrag.store.store import Store
 from tests.indexing.endpoint import answer, open_project, published
@@ -174,6 +175,35 @@ def test_what_fails_every_row_ends_the_run_with_its_reason(
     with pytest.raises(StageError, match="401"):
         project(tmp_path, server).index(executor="daft", workers=1)
     assert not [row for row in ledger(tmp_path) if row["stage"] == "extract_graph"]
+
+
+def test_a_rehearsal_asks_nobody_whatever_the_executor(
+    tmp_path: Path, server: OpenAIServer, daft: None
+) -> None:
+    rag = open_project(tmp_path, server, execution=DAFT)
+    assert rag.estimate()["extract_graph"].calls > 0
+    assert rag.estimate(executor="daft", workers=1)["extract_graph"].calls > 0
+    assert server.requests == []
+    with pytest.raises(ConfigError, match="execution"):
+        rag.estimate(executor="nobody")
+
+
+def test_only_the_ids_of_rows_to_come_are_in_memory(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.duckdb") as store:
+        ids = [f"u{n}" for n in range(7)]
+        store.append("text_units", TEXT_UNITS.of([{"id": id_, "text": id_.upper()} for id_ in ids]))
+        found = Pending(
+            store, "text_units", store.sql("SELECT id FROM text_units WHERE id <> 'u3' ORDER BY id")["id"]
+        )
+        assert len(found) == 6
+        batches = found.batches(4)
+        assert [row["id"] for row in next(batches)] == ["u0", "u1", "u2", "u4"]
+        store.append(
+            "ledger", LEDGER.of([{"stage": "extract_graph", "row_id": "u0"}])
+        )  # written between reads
+        assert [row["text"] for row in next(batches)] == ["U5", "U6"]
+        assert next(batches, None) is None
+        assert [row["id"] for row in found.rows()] == [id_ for id_ in ids if id_ != "u3"]
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import pyarrow as pa
-
-from graphrag.indexing.rows import RowOutcome
+from graphrag.indexing.rows import Pending, RowOutcome
 from graphrag.indexing.stage import StageContext
 from graphrag.llm.base import ChatModel
 from graphrag.settings import Settings
@@ -40,7 +38,7 @@ class Job:
 class Executor(Protocol):
     """Does rows somewhere. The caller writes what comes back; an executor writes no table."""
 
-    def outcomes(self, context: StageContext, job: Job, rows: pa.Table) -> AsyncGenerator[RowOutcome]:
+    def outcomes(self, context: StageContext, job: Job, rows: Pending) -> AsyncGenerator[RowOutcome]:
         """Yield the outcome of every row as it comes, in any order.
 
         When the run is asked to stop or the budget is used up no new row is begun, and those in flight

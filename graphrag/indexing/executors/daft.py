@@ -17,12 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from graphrag.errors import MissingExtraError, StageError
 from graphrag.indexing.executors.base import Job
 from graphrag.indexing.executors.worker import Order, RowWorker, share
-from graphrag.indexing.rows import RowOutcome
+from graphrag.indexing.rows import Pending, RowOutcome
 from graphrag.indexing.stage import StageContext
 from graphrag.llm.base import Usage
 
@@ -43,7 +41,7 @@ class DaftExecutor:
             raise MissingExtraError("The executor `daft`", "daft", "distributed") from None
         self._workers = workers
 
-    async def outcomes(self, context: StageContext, job: Job, rows: pa.Table) -> AsyncGenerator[RowOutcome]:
+    async def outcomes(self, context: StageContext, job: Job, rows: Pending) -> AsyncGenerator[RowOutcome]:
         """Yield the outcomes as batches come back.
 
         Raises:
@@ -56,12 +54,12 @@ class DaftExecutor:
         _keep_interrupts()
         finished = False
         try:
-            for start in range(0, rows.num_rows, wave):
+            for found in rows.batches(wave):
                 stop.unlink(missing_ok=True)
                 if context.stopping.is_set():
                     break
                 order = json.dumps(asdict(self._order(context, job, stop)))
-                texts = [json.dumps(row) for row in rows.slice(start, wave).to_pylist()]
+                texts = [json.dumps(row) for row in found]
                 async for outcome in self._wave(context, _answers(texts, order, self._workers, batch), stop):
                     yield outcome
             finished = True

@@ -9,7 +9,7 @@ from graphrag.indexing.rows import RowOutcome, commit, pending
 from graphrag.indexing.stage import Stage, StageContext
 from graphrag.text.chunking import chunk_text
 
-_BATCH = 500
+_BATCH = 100
 
 
 async def run(context: StageContext) -> None:
@@ -17,9 +17,8 @@ async def run(context: StageContext) -> None:
     fingerprint = STAGE.row_fingerprint(context)
     owned = (("text_units", "document_id"),)
     documents = pending(context, STAGE.name, fingerprint, "documents", owned)
-    context.progress.total(documents.num_rows, "documents")
-    for start in range(0, documents.num_rows, _BATCH):
-        rows = documents.slice(start, _BATCH).select(["id", "text"]).to_pylist()
+    context.progress.total(len(documents), "documents")
+    for rows in documents.batches(_BATCH):
         commit(context, STAGE.name, fingerprint, [_chunk(context, row) for row in rows])
         context.progress.advance(len(rows))
 

@@ -33,6 +33,13 @@ OWNED = (
 _NLP_BATCH = 256
 _TUNED_BATCH = 16  # of text units of several windows each: fills the rows of the model more than once
 _TYPE_SAMPLE = 8  # text units shown to the model when it is to find the entity types
+# The beginnings of so many text units, evenly spread.
+_SAMPLE = """
+SELECT substr(u.text, 1, 3000) AS text
+FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS at, count(*) OVER () AS n FROM text_units) p
+JOIN text_units u ON u.id = p.id
+WHERE p.at % greatest(1, p.n // $1) = 0 AND p.at // greatest(1, p.n // $1) < $1 ORDER BY p.at
+"""
 
 
 async def run(context: StageContext) -> None:
@@ -55,14 +62,13 @@ def wire_format(settings: Settings) -> Literal["json", "lines"]:
 def _run_nlp(context: StageContext) -> None:
     row_fingerprint = STAGE.row_fingerprint(context)
     units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
-    context.progress.total(units.num_rows, "text units")
-    if not units.num_rows:
+    context.progress.total(len(units), "text units")
+    if not len(units):
         return
     extractor = _nlp_extractor(context.settings.extraction)
-    for start in range(0, units.num_rows, _NLP_BATCH):
+    for rows in units.batches(_NLP_BATCH):
         if context.stopping.is_set():
             return
-        rows = units.slice(start, _NLP_BATCH).to_pylist()
         found = extractor.extract([row["text"] for row in rows])
         outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
         commit(context, STAGE.name, row_fingerprint, outcomes)
@@ -91,8 +97,8 @@ async def _run_llm(context: StageContext) -> None:
     types = await _entity_types(context)
     row_fingerprint = _llm_fingerprint(context, types)
     units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
-    context.progress.total(units.num_rows, "text units")
-    if not units.num_rows:
+    context.progress.total(len(units), "text units")
+    if not len(units):
         return
     root = context.layout.root
     prompts = {name: prompt_hash(name, root) for name in _prompts_read(settings)}
@@ -129,11 +135,8 @@ async def _entity_types(context: StageContext) -> tuple[str, ...]:
     known = _known_types(context)
     if known is not None:
         return known
-    texts = context.store.sql("SELECT text FROM text_units ORDER BY id")["text"].to_pylist()
-    step = max(1, len(texts) // _TYPE_SAMPLE)
-    types = await graph.discover_entity_types(
-        context.models.chat(), [text[:3000] for text in texts[::step][:_TYPE_SAMPLE]], context.layout.root
-    )
+    texts = context.store.sql(_SAMPLE, [_TYPE_SAMPLE])["text"].to_pylist()
+    types = await graph.discover_entity_types(context.models.chat(), texts, context.layout.root)
     if not types:
         raise ConfigError(
             "The model found no entity types in the corpus.",
