@@ -18,28 +18,32 @@ class PromptedEmbedder:
     """
 
     def __init__(self, inner: Embedder, *, question: str, text: str) -> None:
-        self._inner = inner
+        self.inner = inner
         self._question = question
         self._text = text
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)  # vectors of tokens, tuning records, counts, where there are any
+        return getattr(self.inner, name)  # vectors of tokens, tuning records, counts, where there are any
 
     @property
     def model_id(self) -> str:
         """Name of model and weights, and a hash of what stands before texts."""
-        own = self._inner.model_id
+        own = self.inner.model_id
         return f"{own}+{text_hash(self._text).removeprefix('b2:')[:8]}" if self._text else own
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
-        return self._inner.dimension
+        return self.inner.dimension
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit-length row per text, in order."""
-        return self._inner.embed([self._text + text for text in texts])
+        return self.inner.embed(self.prompted(texts))
+
+    def prompted(self, texts: Sequence[str]) -> list[str]:
+        """Return what ``inner`` is asked for ``texts``."""
+        return [self._text + text for text in texts]
 
     def embed_questions(self, questions: Sequence[str]) -> Vectors:
         """Return one unit-length row per question, in order."""
-        return self._inner.embed([self._question + question for question in questions])
+        return self.inner.embed([self._question + question for question in questions])

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from graphrag.embed.base import Embedder, MeteredEmbedder, Vectors
+from graphrag.embed.prompted import PromptedEmbedder
 from graphrag.embed.remote import Part, RemoteEmbedder
 from graphrag.errors import EmbeddingError, RunStoppedError
 from graphrag.hashing import content_hash, text_hash
@@ -146,6 +147,8 @@ class StoredEmbedder:
         """Yield vectors as they come, and count what they cost."""
         embedder = self._embedder()
         stopping = self._context.stopping.is_set
+        if isinstance(embedder, PromptedEmbedder):
+            texts, embedder = embedder.prompted(texts), embedder.inner
         if isinstance(embedder, RemoteEmbedder):
             charged = embedder.prompt_tokens
             if self._stored is None:  # before the first batch, whose answer may be the one that is wrong

@@ -175,7 +175,8 @@ def test_vectors_of_another_size_are_not_stored_and_name_the_cause(
 
 
 def test_a_text_that_is_refused_costs_no_other_its_vector(tmp_path: Path, endpoint: Endpoint) -> None:
-    rag = project(tmp_path, endpoint)
+    project(tmp_path, endpoint)
+    rag = GraphRAG.open(tmp_path, settings={"embedding": {"text_prefix": "passage: "}})
 
     def refuse(path: str, body: dict[str, Any]) -> Fault | None:
         hit = path.endswith("/embeddings") and any("box 1" in text for text in body["input"])
@@ -187,6 +188,7 @@ def test_a_text_that_is_refused_costs_no_other_its_vector(tmp_path: Path, endpoi
     assert {row["uri"] for row in failed if row["uri"]} == {"box001.md"}
     assert ledger(rag)["done"] > ledger(rag)["failed"]
     assert "maximum context length" in failed[0]["reason"]
+    assert {text[:9] for text in endpoint.embedded} == {"dimension", "passage: "}
     assert_accounted_for(rag, endpoint)
 
 
