@@ -78,14 +78,13 @@ def _run_nlp(context: StageContext) -> None:
 async def _run_tuned(context: StageContext) -> None:
     row_fingerprint = STAGE.row_fingerprint(context)
     units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
-    context.progress.total(units.num_rows, "text units")
-    if not units.num_rows:
+    context.progress.total(len(units), "text units")
+    if not len(units):
         return
     extractor = _tuned_extractor(context.settings.extraction)
-    for start in range(0, units.num_rows, _TUNED_BATCH):
+    for rows in units.batches(_TUNED_BATCH):
         if context.stopping.is_set():
             return
-        rows = units.slice(start, _TUNED_BATCH).to_pylist()
         found = await extractor.extract([row["text"] for row in rows])
         outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
         commit(context, STAGE.name, row_fingerprint, outcomes)
