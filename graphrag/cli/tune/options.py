@@ -39,7 +39,7 @@ def show_methods() -> None:
         table.add_column(column)
     for method in METHODS.values():
         settings = " ".join(f"{name}={value}" for name, value in method.options.items())
-        details = [method.paper, f"--learning-rate {method.learning_rate:g}"]
+        details = [method.paper, f"--learning-rate {method.learning_rate:g}" if method.learning_rate else ""]
         details += [f"--set {settings}"] if settings else []
         table.add_row(
             method.name,
