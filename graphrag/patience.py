@@ -17,7 +17,6 @@ _LONGEST_SECONDS = 60.0
 _PATIENCE_SECONDS = 600.0  # an endpoint that asks to wait longer is not waited for
 _REPEATS_OF_ANSWERED = 1  # what was answered was paid for
 _BURST_SECONDS = 1.0
-GATEWAY = (502, 503, 504)  # what a gateway says for a server that is gone
 
 
 class Patience:

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "graphrag"
 # A module may import from its own layer's folder and from layers above it in this list.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("characters", "errors", "hashing", "schema", "tokens"),
-    ("endpoint", "patience", "resources", "weights"),
+    ("patience", "resources", "weights"),
+    ("connection",),
     ("settings",),
     ("project",),
     ("text", "llm", "embed", "store", "graph"),

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
+from typing import Any
 
 from graphrag.characters import clean
+from graphrag.connection import (
+    CallError,
+    Connection,
+    StatusError,
+    TimedOutError,
+    TooLongError,
+    UnreachableError,
+    api_key,
+)
 from graphrag.errors import ConfigError, LLMError
 from graphrag.llm.base import ChatRequest, ChatResponse, Message, Usage
 from graphrag.llm.structured import schema_instruction, strict_schema
 from graphrag.llm.usage import prompt_tokens
-from graphrag.patience import GATEWAY, can_be_repeated, retry_after
+from graphrag.patience import can_be_repeated, retry_after
 from graphrag.settings import LLMSettings
 from graphrag.tokens import approximate_tokens
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-# Some models refuse these (reasoning models a temperature, some gateways a seed): left out once refused.
+_PATH = "/chat/completions"
 _LONGEST_BODY = 4 << 20  # bytes; an answer of 100,000 tokens has a tenth of it
-_PROBE_SECONDS = 10.0
+# Some models refuse these (reasoning models a temperature, some gateways a seed): left out once refused.
 _OPTIONAL = frozenset({"temperature", "seed", "stop", "max_tokens", "max_completion_tokens"})
 
 
 class OpenAICompatible:
     """Asks an endpoint: OpenAI, vLLM, SGLang, llama.cpp, Ollama, or a gateway.
 
-    One client per event loop; :meth:`aclose` closes that of the running loop and belongs before its
-    end. One request is one call: nothing is repeated or validated here, not by the SDK either
+    :meth:`aclose` closes the connections of the running event loop and belongs before its end. One
+    request is one call: nothing is repeated or validated here
     (:func:`graphrag.llm.make_chat_model` puts :class:`~graphrag.llm.retries.RetryingModel` and
     :class:`~graphrag.llm.structured.ValidatedModel` around it). Answers with a schema are asked for
     as ``json_schema`` or, with ``structured_output`` off, in the prompt.
@@ -37,15 +42,12 @@ class OpenAICompatible:
 
     def __init__(self, settings: LLMSettings) -> None:
         self._settings = settings
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = (
-            weakref.WeakKeyDictionary()
-        )
         self._refused: set[str] = set()
         self.model_id = f"{settings.model}@{settings.base_url or 'openai'}"
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Answer one request: one call (one more each time a parameter is refused for good)."""
-        answer = await self._create(request, stream=False)
+        answer = await self._answer(request)
         try:
             choice = answer["choices"][0]
             message = choice["message"]
@@ -70,66 +72,38 @@ class OpenAICompatible:
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
         """Yield the answer's text as the endpoint sends it."""
-        import openai
-
-        pieces = await self._create(request, stream=True)
-        try:
-            async for chunk in pieces:
-                if chunk.choices and chunk.choices[0].delta.content:
-                    yield clean(chunk.choices[0].delta.content)
-        except openai.OpenAIError as error:
-            raise explain(error, self._settings) from error
-        finally:
-            await pieces.close()
+        while True:
+            sent = self._arguments(request) | {"stream": True}
+            try:
+                async for event in self._connection.events(_PATH, sent):
+                    if piece := _piece(event):
+                        yield clean(piece)
+                return
+            except CallError as error:
+                self._leave_out(error, sent)
 
     async def is_gone(self) -> bool:
         """Ask once for the list of models: any reply of the server itself means that it is there."""
-        import openai
-
-        seconds = min(_PROBE_SECONDS, self._settings.timeout)
-        try:
-            await self._client().with_options(timeout=seconds).models.list()
-        except openai.APIStatusError as error:
-            return error.status_code in GATEWAY
-        except openai.APIConnectionError:
-            return True
-        except (openai.OpenAIError, LLMError, ValueError):
-            return False
-        return False
+        return await self._connection.is_gone()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        await self._connection.aclose()
 
-    async def _create(self, request: ChatRequest, *, stream: bool) -> Any:
-        """Post the request; return the answer as plain data, or the stream of its pieces.
-
-        The SDK's typed answers are not built: walking its models takes longer than everything else a
-        call costs here (2.7 against 1.8 ms of CPU).
-        """
-        import openai
-
-        client = self._client()
-        arguments = self._arguments(request)
+    async def _answer(self, request: ChatRequest) -> Any:
         while True:
-            kept = {key: value for key, value in arguments.items() if key not in self._refused}
+            sent = self._arguments(request)
             try:
-                if stream:
-                    return await client.chat.completions.create(stream=True, **kept)
-                return await client.post(
-                    "/chat/completions",
-                    cast_to=object,
-                    body=kept,
-                    options={"security": {"bearer_auth": True}},
-                )
-            except openai.BadRequestError as error:
-                if error.param not in _OPTIONAL & kept.keys():
-                    raise explain(error, self._settings) from error
-                self._refused.add(str(error.param))
-            except (openai.OpenAIError, ValueError) as error:  # ValueError: a 200 whose body is not JSON
-                raise explain(error, self._settings) from error
+                return await self._connection.post(_PATH, sent)
+            except CallError as error:
+                self._leave_out(error, sent)
+
+    def _leave_out(self, error: CallError, sent: Mapping[str, Any]) -> None:
+        """Send a parameter no more that was refused; raise what is wrong otherwise."""
+        refused = isinstance(error, StatusError) and error.status == 400 and error.param
+        if refused not in _OPTIONAL & sent.keys():
+            raise explain(error, self._settings) from error
+        self._refused.add(str(refused))
 
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         # OpenAI's own newer models know only the second name, most other servers only the first.
@@ -157,7 +131,7 @@ class OpenAICompatible:
                     "strict": True,
                 },
             }
-        return arguments
+        return {name: value for name, value in arguments.items() if name not in self._refused}
 
     def _messages(self, request: ChatRequest) -> tuple[Message, ...]:
         if request.output is None or self._settings.structured_output:
@@ -165,70 +139,56 @@ class OpenAICompatible:
         *before, last = request.messages
         return (*before, Message(last.role, f"{last.content}\n\n{schema_instruction(request.output)}"))
 
-    def _client(self) -> AsyncOpenAI:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = _new_client(self._settings)
-        return client
+    @cached_property
+    def _connection(self) -> Connection:
+        settings = self._settings
+        key = api_key(settings.api_key, settings.base_url)
+        if not (key or settings.base_url):
+            raise ConfigError(
+                "The OpenAI API cannot be used without a key.",
+                hint="Put llm.api_key: ${GRAPHRAG_API_KEY} into settings.yaml and the key into .env.",
+            )
+        return Connection(settings.base_url, key, timeout=settings.timeout, longest=_LONGEST_BODY)
 
     def _where(self) -> str:
         return self._settings.base_url or "The OpenAI API"
 
 
-def _new_client(settings: LLMSettings) -> AsyncOpenAI:
-    import openai
-
-    from graphrag.endpoint import async_bounds
-
-    # Servers without keys ignore it, but the SDK refuses to start without one.
-    key = settings.api_key or ("unused" if settings.base_url else None)
-    bounds = async_bounds(_LONGEST_BODY, settings.timeout, lambda limit: _too_long(limit, settings))
+def _piece(event: Any) -> str | None:
+    """Return the text that one event of a stream brings, if it brings any."""
     try:
-        return openai.AsyncOpenAI(
-            api_key=key,
-            base_url=settings.base_url,
-            max_retries=0,  # RetryingModel repeats: two layers would multiply
-            timeout=settings.timeout,
-            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [bounds]}),
-        )
-    except openai.OpenAIError as error:
-        raise ConfigError(
-            f"The endpoint cannot be used: {error}",
-            hint="Put llm.api_key: ${GRAPHRAG_API_KEY} into settings.yaml and the key into .env.",
-        ) from error
+        piece = event["choices"][0]["delta"].get("content")
+    except (TypeError, KeyError, IndexError, AttributeError):  # the count at the end, a sign of life
+        return None
+    return piece if isinstance(piece, str) else None
 
 
-def _too_long(limit: int, settings: LLMSettings) -> LLMError:
-    return LLMError(
-        f"{settings.base_url or 'The OpenAI API'} sent more than {limit:,} bytes as one answer.",
-        hint="Does the endpoint honour max_tokens?",
-        retryable=True,
-        answered=True,
-    )
-
-
-def explain(error: Exception, settings: LLMSettings) -> LLMError:
-    """Turn an error of the SDK into one that says what to do."""
-    import openai
-
+def explain(error: CallError, settings: LLMSettings) -> LLMError:
+    """Turn an error of the connection into one that says what to do."""
     where = settings.base_url or "The OpenAI API"
-    if isinstance(error, openai.APITimeoutError):
+    if isinstance(error, TimedOutError):
         return LLMError(
             f"{where} did not answer within {settings.timeout:g} seconds.",
             hint="Raise llm.timeout, or lower llm.concurrency.",
             retryable=True,
         )
-    if isinstance(error, openai.APIConnectionError):
+    if isinstance(error, UnreachableError):
         return LLMError(
-            f"{where} cannot be reached: {error.__cause__ or error}.",
+            f"{where} cannot be reached: {error}.",
             hint="Is the server running? Check llm.base_url.",
             retryable=True,
         )
-    if not isinstance(error, openai.APIStatusError):
+    if isinstance(error, TooLongError):
+        return LLMError(
+            f"{where} sent more than {error.limit:,} bytes as one answer.",
+            hint="Does the endpoint honour max_tokens?",
+            retryable=True,
+            answered=True,
+        )
+    if not isinstance(error, StatusError):
         return LLMError(f"{where} gave an answer that cannot be read: {error}.", retryable=True)
-    status = error.status_code
-    said = str(error.message).rstrip(".")
+    status = error.status
+    said = str(error).rstrip(".")
     quota = error.code == "insufficient_quota"
     hints = {
         400: "If it knows no json_schema, set llm.structured_output: false."
@@ -246,5 +206,5 @@ def explain(error: Exception, settings: LLMSettings) -> LLMError:
         f"{where} answered {status}: {said}.",
         hint=hints.get(status),
         retryable=can_be_repeated(status, quota=quota),
-        retry_after=retry_after(error.response.headers),
+        retry_after=retry_after(error.headers),
     )
