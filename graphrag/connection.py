@@ -201,7 +201,7 @@ class Connection:
 
 
 class BlockingConnection:
-    """A connection for callers in threads, who wait: its event loop has a thread of its own. Thread-safe."""
+    """A connection for callers who wait: its event loop has a thread of its own. Thread-safe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -233,7 +233,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _stop(connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
-    """Let ``loop`` end itself: whoever drops the last reference, and in which thread, must not wait for it."""
+    """Let ``loop`` end itself: the last reference can be dropped in any thread, also in its own."""
 
     async def end() -> None:
         await connection.aclose()

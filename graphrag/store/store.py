@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STORE_FILE = "graphrag.duckdb"
 _TABLES = {table.name: table for table in WORKING_TABLES}
 _LOG_SHARE = 2
+_SHARE_OF_A_THREAD = 122_880  # rows: DuckDB divides tables in groups of so many; fewer only cost hand-overs
 _LONGEST_LOG = "256MB"  # DuckDB's own 16 MB rewrites growing tables again and again during one run
 
 
@@ -40,8 +41,11 @@ class Store:
         self.path = path
         self._connection = _connect(path, read_only=read_only)
         self._in_transaction = False
+        self._versions: dict[str, str] = {}
+        self._longest = 0  # rows that a table can have
         if not read_only:
             migrate(self._connection)
+        self._expect(int(self._rows("SELECT coalesce(max(estimated_size), 0) FROM duckdb_tables()")[0][0]))
 
     def __enter__(self) -> Store:
         return self
@@ -69,14 +73,25 @@ class Store:
 
     def count(self, name: str) -> int:
         """Return the number of rows of a working table."""
-        return int(self._connection.sql(f'SELECT count(*) FROM "{_known(name).name}"').fetchall()[0][0])
+        return int(self._rows(f'SELECT count(*) FROM "{_known(name).name}"')[0][0])
 
     def version(self, name: str) -> str:
         """Return a digest of a table's content: equal for equal rows, whatever their order."""
-        rows = self._connection.sql(
-            f'SELECT count(*), bit_xor(hash(t)), sum(hash(t) % 1000000007) FROM "{_known(name).name}" t'
-        ).fetchall()
-        return ":".join(str(value) for value in rows[0])
+        if name not in self._versions:
+            digests = "count(*), bit_xor(hash(t)), sum(hash(t) % 1000000007)"
+            rows = self._rows(f'SELECT {digests} FROM "{_known(name).name}" t')
+            self._versions[name] = ":".join(str(value) for value in rows[0])
+        return self._versions[name]
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Read a few plain values: without an Arrow table at half the cost."""
+        return self._connection.execute(query).fetchall()
+
+    def _expect(self, rows: int) -> None:
+        """Take all threads once a table can be long enough to be shared among them."""
+        before, self._longest = self._longest, self._longest + rows
+        if before <= _SHARE_OF_A_THREAD < self._longest:
+            self._connection.execute(f"SET threads = {max(1, min(4, os.cpu_count() or 1))}")
 
     # -- writing -------------------------------------------------------------------------------
     @contextmanager
@@ -92,6 +107,7 @@ class Store:
         try:
             yield
         except BaseException:
+            self._versions.clear()
             with suppress(duckdb.Error):  # a store whose disk failed cannot undo; nobody reads on in it
                 self._connection.execute("ROLLBACK")
             raise
@@ -105,13 +121,16 @@ class Store:
             self._connection.execute("COMMIT")
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turn an error of the disk into one that says what to do."""
+    def _writing(self, name: str | None = None) -> Iterator[None]:
+        """Write (into table ``name``); an error of the disk becomes one that says what to do."""
         import duckdb
 
+        if name is not None:
+            self._versions.pop(name, None)
         try:
             yield
         except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+            self._versions.clear()
             raise StoreError(
                 f"{self.path} could not be written: {error}.",
                 hint="Check that the disk has room; then run `graphrag index` again, it continues.",
@@ -131,7 +150,7 @@ class Store:
         keys = key or (table.key,)
         where = " AND ".join(f't."{column}" = incoming."{column}"' for column in keys)
         with self.transaction(), self._registered({"incoming": rows}):
-            with self._writing():
+            with self._writing(name):
                 self._connection.execute(f'DELETE FROM "{name}" t USING incoming WHERE {where}')
             self._insert(name, rows)
 
@@ -144,10 +163,11 @@ class Store:
         columns = ", ".join(f'"{column}"' for column in table.names)
         rows = rows.select(list(table.names)).cast(table.schema)
         stored, given = f'SELECT {columns} FROM "{name}"', f"SELECT {columns} FROM given"
-        with self.transaction(), self._registered({"given": rows}), self._writing():
+        with self.transaction(), self._registered({"given": rows}), self._writing(name):
             gone = f'SELECT "{table.key}" FROM ({stored} EXCEPT {given})'
             self._connection.execute(f'DELETE FROM "{name}" WHERE "{table.key}" IN ({gone})')
             self._connection.execute(f'INSERT INTO "{name}" ({columns}) ({given} EXCEPT {stored})')
+        self._expect(rows.num_rows)
 
     def delete_where_missing(self, name: str, column: str, parent: str, parent_column: str = "id") -> int:
         """Delete rows whose ``column`` names no row of ``parent``; return how many there were.
@@ -157,9 +177,9 @@ class Store:
         _check_column(name, column)
         _check_column(parent, parent_column)
         condition = f'NOT EXISTS (SELECT 1 FROM "{parent}" p WHERE p."{parent_column}" = t."{column}")'
-        rows = self._connection.sql(f'SELECT count(*) FROM "{name}" t WHERE {condition}').fetchall()
+        rows = self._rows(f'SELECT count(*) FROM "{name}" t WHERE {condition}')
         if rows[0][0]:
-            with self._writing():
+            with self._writing(name):
                 self._connection.execute(f'DELETE FROM "{name}" t WHERE {condition}')
         return int(rows[0][0])
 
@@ -175,7 +195,7 @@ class Store:
         if only is not None:
             _check_column(name, only[0])
             condition, parameters = f'{condition} AND t."{only[0]}" = ?', [only[1]]
-        with self._registered({"doomed": doomed}), self._writing():
+        with self._registered({"doomed": doomed}), self._writing(name):
             self._connection.execute(f'DELETE FROM "{name}" t USING doomed WHERE {condition}', parameters)
 
     def checkpoint(self) -> None:
@@ -192,8 +212,9 @@ class Store:
     def _insert(self, name: str, rows: pa.Table) -> None:
         table = _known(name)
         rows = rows.select(list(table.names)).cast(table.schema)
-        with self._writing(), self._registered({"inserted": rows}):
+        with self._writing(name), self._registered({"inserted": rows}):
             self._connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM inserted')
+        self._expect(rows.num_rows)
 
     @contextmanager
     def _registered(self, tables: dict[str, pa.Table]) -> Iterator[None]:
@@ -237,9 +258,8 @@ def _connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnectio
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        threads = max(1, min(4, os.cpu_count() or 1))
         config: dict[str, str | bool | int | float | list[str]] = {
-            "threads": threads,
+            "threads": 1,
             "checkpoint_threshold": _LONGEST_LOG,
             "auto_checkpoint_skip_wal_threshold": 1 << 40,  # else a batch of vectors brings a checkpoint
         }
