@@ -4,8 +4,7 @@
     python -m tests.benchmarks.engine --shared ../shared --in-flight 16,64 --latency-ms 50,500
     python -m tests.benchmarks.engine --shared ../shared --faults
 
-starts ``bench/mock_openai.py`` (needs aiohttp; ``--mock-python`` names an interpreter that has it, where
-ours shall be without: the openai package imports aiohttp when it is there) and indexes ``bench/book.txt.gz`` and copies of it
+starts ``bench/mock_openai.py`` (``--mock-python`` names another interpreter for it) and indexes ``bench/book.txt.gz`` and copies of it
 with other names (15 % of the names shared), each in a fresh process. Counted: calls and tokens as the
 endpoint sees them (characters / 4), CPU seconds of the work after the imports, peak memory, bytes
 handed to write() (``wchar``; sockets are not counted), files and bytes kept. ``--update`` adds
@@ -41,8 +40,7 @@ WORKER = """
 import json, resource, sys
 begun = resource.getrusage(resource.RUSAGE_SELF)
 from graphrag import GraphRAG
-import graphrag.indexing.runner, graphrag.llm.openai_compatible, graphrag.embed.openai_compatible, openai, duckdb
-import openai.resources.chat.completions, openai.resources.embeddings
+import graphrag.indexing.runner, graphrag.llm.openai_compatible, graphrag.embed.openai_compatible, aiohttp, duckdb
 import igraph, faiss, pyarrow.parquet, jinja2, sqlite3, rapidfuzz
 import graphrag.query.engine, graphrag.retrieve.hybrid
 from graphrag.indexing.stages import NAMES, stage_named
