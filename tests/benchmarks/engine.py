@@ -4,12 +4,12 @@
     python -m tests.benchmarks.engine --shared ../shared --in-flight 16,64 --latency-ms 50,500
     python -m tests.benchmarks.engine --shared ../shared --faults
 
-starts ``bench/mock_openai.py`` (``--mock-python`` names another interpreter for it) and indexes ``bench/book.txt.gz`` and copies of it
-with other names (15 % of the names shared), each in a fresh process. Counted: calls and tokens as the
-endpoint sees them (characters / 4), CPU seconds of the work after the imports, peak memory, bytes
-handed to write() (``wchar``; sockets are not counted), files and bytes kept. ``--update`` adds
-``bench/extra.txt.gz`` to the largest index. ``--in-flight`` asks for so many calls at once on ten books
-and reports how many there were; ``--faults`` compares the graph of a run with 5 % HTTP 500 and 5 %
+starts ``bench/mock_openai.py`` (``--mock-python`` names another interpreter for it), indexes
+``bench/book.txt.gz`` and copies of it with other names (15 % of the names shared), each in a fresh
+process. Counted: calls and tokens as the endpoint sees them (characters / 4), CPU seconds of the work
+after the imports, peak memory, bytes handed to write() (``wchar``; sockets are not counted), files and
+bytes kept. ``--update`` adds ``bench/extra.txt.gz`` to the largest index. ``--in-flight`` asks for so many
+calls at once on ten books and reports how many there were; ``--faults`` compares the graph of a run with 5 % HTTP 500 and 5 %
 cut replies with the one of a clean run.
 """
 
