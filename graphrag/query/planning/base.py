@@ -15,8 +15,8 @@ from graphrag.graph.paths import INVERSE, PathTrie, RelationPath
 
 MASK = "[MASK]"  # stands for the start entity in a question; BERT-like models know it as one token
 STOP = -1
-# Partial paths that an exploration keeps after each step: with 3, one in six MetaQA questions of three hops was
-# given up (two in a hundred with a beam of 64); with 6 it sees a fifth of what three steps in every direction see.
+# Partial paths kept by an exploration after each step. With 3, one in six MetaQA questions of three hops was
+# given up (two in a hundred with 64); with 6 it sees a fifth of what three steps in every direction reach.
 EXPLORED_WIDTH = 6
 
 Scores = npt.NDArray[np.float64]
