@@ -134,7 +134,8 @@ class GraphRetriever:
             for unit in scores:
                 scores[unit] += weights.walk * float(ranks[unit]) / top
         ids = self.index.vectors("text_units").ids
-        return ranked({ids[unit]: score for unit, score in scores.items()}, k)
+        # What single precision cannot tell apart is equal, and ordered by id.
+        return ranked({ids[unit]: round(score, 6) for unit, score in scores.items()}, k)
 
     def _named(
         self, titles: Sequence[NamedTitle], cosines: Mapping[int, float]
