@@ -77,7 +77,15 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "execution.workers": (3, NOBODY),
 }
 # Who answers, how fast, and at what price changes no result; questions read no stage.
-UNREAD = ("query.", "llm.", "embedding.", "retrieval.", "extraction.spacy_model", "extraction.min_pmi")
+UNREAD = (
+    "query.",
+    "llm.",
+    "embedding.",
+    "retrieval.",
+    "extraction.spacy_model",
+    "extraction.min_pmi",
+    "extraction.adapter",
+)
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -154,6 +162,9 @@ def test_every_setting_reruns_exactly_the_stages_that_read_it(
     ("path", "value", "expected"),
     [
         ("extraction.spacy_model", None, NOBODY),
+        ("extraction.spacy_model", "rules", {"extract_graph"}),
+        ("extraction.spacy_model", "shipped", {"extract_graph"}),
+        ("extraction.adapter", "elsewhere", NOBODY),
         ("extraction.max_gleanings", 2, NOBODY),
         ("extraction.max_tokens", 900, NOBODY),
         ("extraction.min_pmi", 0.2, {"build_graph"}),
