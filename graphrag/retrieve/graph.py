@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from graphrag.embed.base import Embedder
+from graphrag.embed.base import Embedder, Vectors, question_vectors
 from graphrag.errors import QueryError
 from graphrag.retrieve.base import Found, ranked
 from graphrag.retrieve.dense import DenseRetriever
@@ -103,7 +103,7 @@ class GraphRetriever:
         # Few enough to go on from all of them: then everything is embedded at once.
         facts = self._facts(units, set(entities)) if len(units) <= weights.first else {}
         asked = asked_in(query, titles)
-        vectors = self._embed([query, asked, *_sentences(facts)])
+        vectors = self._embed(_sentences(facts), [query, asked])
         question = vectors[query]
         depth = max(k, weights.depth)
         near = self.index.vectors("text_units").search(question[None], depth)[0]
@@ -152,9 +152,19 @@ class GraphRetriever:
                 turns.append((turn, -near, unit))
         return named, list(dict.fromkeys(unit for _, _, unit in sorted(turns)))[: self.weights.first]
 
-    def _embed(self, texts: Sequence[str]) -> dict[str, Vector]:
-        different = list(dict.fromkeys(texts))
-        return dict(zip(different, self.embedder.embed(different), strict=True)) if different else {}
+    def _embed(self, texts: Sequence[str], questions: Sequence[str] = ()) -> dict[str, Vector]:
+        """Return vectors by text; in one batch, unless the model tells questions from texts."""
+        if not hasattr(self.embedder, "embed_questions"):
+            texts, questions = [*questions, *texts], ()
+        found: dict[str, Vector] = {}
+        for some, embed in ((texts, self.embedder.embed), (questions, self._embed_questions)):
+            different = list(dict.fromkeys(some))
+            if different:
+                found.update(zip(different, embed(different), strict=True))
+        return found
+
+    def _embed_questions(self, questions: Sequence[str]) -> Vectors:
+        return question_vectors(self.embedder, questions)
 
     def _facts(self, units: Iterable[int], known: set[int]) -> dict[int, list[Fact]]:
         """Return what ``units`` say that leads on; nothing if links count nothing."""

@@ -12,6 +12,7 @@ from graphrag.embed.prompted import PromptedEmbedder
 from graphrag.errors import QueryError
 from graphrag.optimize.memory import RememberingEmbedder
 from graphrag.retrieve.dense import DenseRetriever
+from graphrag.retrieve.graph import GraphRetriever
 from graphrag.settings import EmbeddingSettings
 from tests.query.small_index import build_index
 
@@ -61,5 +62,9 @@ def test_the_settings_name_it_and_an_index_remembers_it(tmp_path: Path) -> None:
     assert all(text.startswith("passage: ") for text in inner.asked)
     DenseRetriever(index, PromptedEmbedder(inner, question="query: ", text="passage: ")).search("Who?", 3)
     assert inner.asked[-1] == "query: Who?"
+    before = len(inner.asked)
+    GraphRetriever(index, PromptedEmbedder(inner, question="query: ", text="passage: ")).search("Who?", 3)
+    assert "query: Who?" in inner.asked[before:]
+    assert "passage: Who?" not in inner.asked[before:]
     with pytest.raises(QueryError, match="were made by"):
         DenseRetriever(index, inner)
