@@ -33,6 +33,9 @@ WINDOW_WORDS = 90
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"\S+")
 _LISTED_PREDICATES = 16
+_MOST_RELATIONS = 6  # below one entity; of 32,000 entities of the shipped adapter's data 99.6 % have no more
+_LEAST_ENTITIES = 4
+_WORDS_PER_ENTITY = 3  # the fewest that an entity takes up, names in a row apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +99,16 @@ def compact_grammar(text: str, schema: ExtractionSchema) -> str:
     """Return the Lark grammar (llguidance's dialect) of an answer about ``text``.
 
     Names are runs of whole words of the text, so no answer is without form and no name is invented.
+    Entities, and the relations of each, are bounded by number, so a small model that begins to repeat
+    its lines comes to an end.
     """
     words = json.dumps(text, ensure_ascii=False)
     name = f'NAME: %regex {{ "substring_words": {words} }} & /[^|\\n]{{1,100}}/'
     typed = "" if schema.entity_types is None else ' "| " TYPE'
+    more = max(_LEAST_ENTITIES, len(text.split()) // _WORDS_PER_ENTITY) - 1
     rules = [
-        f'start: "{NOTHING}" | entity ("\\n" entity)*',
-        f'entity: " " NAME{typed} relation*',
+        f'start: "{NOTHING}" | entity ("\\n" entity){{0,{more}}}',
+        f'entity: " " NAME{typed} relation{{0,{_MOST_RELATIONS}}}',
         'relation: "\\n> " PREDICATE "| " NAME',
         name,
         f"PREDICATE: {_choice(schema.predicates)}",

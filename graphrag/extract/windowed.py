@@ -18,7 +18,7 @@ from graphrag.extract.grounding import ground
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Message
 from graphrag.text.sentences import sentence_spans
 
-_TOKENS_PER_CHARACTER = 0.6  # of the text, allowed to an answer about it; a full one has about half
+_TOKENS_PER_CHARACTER = 0.8  # of the text, allowed to an answer about it; a full one has about half
 _LEAST_TOKENS = 96
 
 Choice = Callable[[str, str], Sequence[tuple[str, str]]]
