@@ -159,8 +159,8 @@ def test_the_scorer_learns_and_composes(trained: tuple[PathGraph, FakeEmbedder, 
         )
         right += graph.path_names(found.plans[0].path) == path
         # The score of a beam is that of the whole path, whether or not the graph is asked.
-        alone = planner.rank(PlanFor(text, masked(text, topic)), [graph.path_names(found.plans[0].path)])
-        assert alone[0] == pytest.approx(found.plans[0].score, abs=1e-4)
+        alone = planner.rank([PlanFor(text, masked(text, topic))], [graph.path_names(found.plans[0].path)])
+        assert alone[0, 0] == pytest.approx(found.plans[0].score, abs=1e-4)
     assert right >= len(asked) - 2  # its words know nothing of their neighbours
 
 
