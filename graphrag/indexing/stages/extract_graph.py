@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,9 +46,9 @@ WHERE p.at % greatest(1, p.n // $1) = 0 AND p.at // greatest(1, p.n // $1) < $1 
 async def run(context: StageContext) -> None:
     """Extract from the text units that have no answer yet; failures are kept in the ledger."""
     if context.settings.extraction.method == "nlp":
-        _run_nlp(context)
+        await _run_batches(context, _NLP_BATCH, _nlp_extractor)
     elif context.settings.extraction.method == "tuned":
-        await _run_tuned(context)
+        await _run_batches(context, _TUNED_BATCH, _tuned_extractor)
     else:
         await _run_llm(context)
 
@@ -59,34 +60,22 @@ def wire_format(settings: Settings) -> Literal["json", "lines"]:
     return "json" if settings.llm.provider == "openai" else "lines"
 
 
-def _run_nlp(context: StageContext) -> None:
+async def _run_batches(
+    context: StageContext, size: int, make: Callable[[ExtractionSettings], NlpExtractor | TunedExtractor]
+) -> None:
+    """Read ``size`` text units at once, and commit them together; the extractor is made if any is left."""
     row_fingerprint = STAGE.row_fingerprint(context)
     units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
     context.progress.total(len(units), "text units")
     if not len(units):
         return
-    extractor = _nlp_extractor(context.settings.extraction)
-    for rows in units.batches(_NLP_BATCH):
+    extractor = make(context.settings.extraction)
+    for rows in units.batches(size):
         if context.stopping.is_set():
             return
         found = extractor.extract([row["text"] for row in rows])
-        outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
-        commit(context, STAGE.name, row_fingerprint, outcomes)
-        context.progress.advance(len(rows))
-
-
-async def _run_tuned(context: StageContext) -> None:
-    row_fingerprint = STAGE.row_fingerprint(context)
-    units = pending(context, STAGE.name, row_fingerprint, "text_units", OWNED)
-    context.progress.total(len(units), "text units")
-    if not len(units):
-        return
-    extractor = _tuned_extractor(context.settings.extraction)
-    for rows in units.batches(_TUNED_BATCH):
-        if context.stopping.is_set():
-            return
-        found = await extractor.extract([row["text"] for row in rows])
-        outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, found, strict=True)]
+        extractions = await found if isawaitable(found) else found
+        outcomes = [_outcome(row, extraction) for row, extraction in zip(rows, extractions, strict=True)]
         commit(context, STAGE.name, row_fingerprint, outcomes)
         context.progress.advance(len(rows))
 
