@@ -8,27 +8,23 @@ where questions ask for paths that were seen; the step scorer is the one that co
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from graphrag.embed.base import Embedder
-from graphrag.errors import ConfigError
 from graphrag.graph.paths import PathTrie
 from graphrag.query.planning.base import Plan, PlanFor, Planning, Scores, TextVectors, step_text
-from graphrag.query.planning.scorer import CONFIG_FILE, WEIGHTS_FILE
+from graphrag.query.planning.files import Floats, read_planner, write_planner
 
 KIND = "paths"
 SCALE = 20.0  # of a cosine, before the softmax over paths
 _MOST_PATHS = 5_000
 _MARGIN = 2.0  # a known plan that the graph lacks must be e^2 times as likely for "not in the graph"
 
-Floats = npt.NDArray[np.float32]
 Names = tuple[str, ...]
 
 
@@ -48,14 +44,9 @@ class PathEncoder:
 
     def save(self, folder: Path, encoder: Path, trained_on: str = "") -> None:
         """Write ``planner.json`` and ``planner.safetensors`` beside the ``encoder``'s own folder."""
-        from safetensors.numpy import save_file
-
-        kept = {"vectors": self.vectors.astype(np.float16), "bias": self.bias.astype(np.float16)}
-        save_file(kept, folder / WEIGHTS_FILE)
         config = {"kind": KIND, "encoder": encoder.name, "trained_on": trained_on, "plans": self.plans}
         steps = sorted({name for plan in self.plans for name in plan})
-        text = json.dumps({**config, "steps": steps}, indent=1, ensure_ascii=False)
-        (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        write_planner(folder, {**config, "steps": steps}, {"vectors": self.vectors, "bias": self.bias})
 
     @classmethod
     def load(cls, folder: Path) -> PathEncoder:
@@ -64,20 +55,11 @@ class PathEncoder:
         Raises:
             ConfigError: ``folder`` holds no planner of this kind.
         """
-        from safetensors.numpy import load_file
-
         from graphrag.embed.sentence_transformer import SentenceTransformerEmbedder
 
-        try:
-            config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-            weights = load_file(folder / WEIGHTS_FILE)
-            vectors, bias = (weights[name].astype(np.float32) for name in ("vectors", "bias"))
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(
-                f"There is no planner in {folder}: {error}.", hint="Train one with `graphrag tune planner`."
-            ) from None
+        config, weights = read_planner(folder, ("vectors", "bias"))
         embedder = SentenceTransformerEmbedder(str(folder / config["encoder"]))
-        return cls(embedder, tuple(map(tuple, config["plans"])), vectors, bias)
+        return cls(embedder, tuple(map(tuple, config["plans"])), weights["vectors"], weights["bias"])
 
 
 class EncoderPlanner:

@@ -14,7 +14,8 @@ from graphrag.query.planning.base import Planner
 from graphrag.query.planning.embed import EmbedPlanner
 from graphrag.query.planning.encoder import KIND as PATHS_KIND
 from graphrag.query.planning.encoder import EncoderPlanner, PathEncoder
-from graphrag.query.planning.scorer import CONFIG_FILE, StepPlanner, StepScorer
+from graphrag.query.planning.files import CONFIG_FILE, read_config
+from graphrag.query.planning.scorer import StepPlanner, StepScorer
 from graphrag.resources import resource_root
 
 if TYPE_CHECKING:
@@ -65,10 +66,9 @@ def make_planner(
 
 def fits(folder: Path, embedder: Embedder | None) -> bool:
     """Say whether the planner in ``folder`` can be used: trained with this embedder, or with its own."""
-    file = folder / CONFIG_FILE
-    if not file.is_file():
+    if not (folder / CONFIG_FILE).is_file():
         return False
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = read_config(folder)
     if config["kind"] == PATHS_KIND:
         return True
     return isinstance(embedder, TokenEmbedder) and bool(config["encoder"] == embedder.model_id)
@@ -76,12 +76,12 @@ def fits(folder: Path, embedder: Embedder | None) -> bool:
 
 def known_steps(folder: Path) -> tuple[str, ...]:
     """Return the steps that the planner in ``folder`` was trained on."""
-    return tuple(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["steps"])
+    return tuple(read_config(folder)["steps"])
 
 
 def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
     if (folder / CONFIG_FILE).is_file():
-        if json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["kind"] == PATHS_KIND:
+        if read_config(folder)["kind"] == PATHS_KIND:
             return EncoderPlanner(PathEncoder.load(folder))
         if embedder is None:
             raise ConfigError(

@@ -14,7 +14,6 @@ Nothing in it knows whole paths: that is why it answers three hops after having 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,6 +35,7 @@ from graphrag.query.planning.base import (
     beam_search,
     step_text,
 )
+from graphrag.query.planning.files import Floats, read_planner, write_planner
 
 ROLES = ("first", "last", "any")
 REACH = 12  # tokens before and after the mask that have a position of their own
@@ -44,13 +44,10 @@ PAIR_SCALE = 5.0
 HOPS_SCALE = 20.0
 MOST_HOPS = 6
 KIND = "steps"
-CONFIG_FILE, WEIGHTS_FILE = "planner.json", "planner.safetensors"
 _WIDTH = 64
 # A known plan that the graph lacks must score higher by this for "not in the graph". Measured on questions
 # of more hops than were trained on, 3.5 still refuses 7 % by mistake, and 95 % where the gold edge is gone.
 _MARGIN = 4.5
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +66,8 @@ class StepScorer:
 
     def save(self, folder: Path) -> None:
         """Write ``planner.json`` and ``planner.safetensors`` into ``folder``."""
-        from safetensors.numpy import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        halves = {name: value.astype(np.float16) for name, value in sorted(self.weights.items())}
-        save_file(halves, folder / WEIGHTS_FILE)
         config = {"kind": KIND, "encoder": self.encoder, "trained_on": self.trained_on, "steps": self.steps}
-        text = json.dumps({**config, "plans": self.plans}, indent=1, ensure_ascii=False)
-        (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        write_planner(folder, {**config, "plans": self.plans}, self.weights)
 
     @classmethod
     def load(cls, folder: Path) -> StepScorer:
@@ -85,18 +76,9 @@ class StepScorer:
         Raises:
             ConfigError: ``folder`` holds no planner of this kind.
         """
-        from safetensors.numpy import load_file
-
-        try:
-            config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-            weights = load_file(folder / WEIGHTS_FILE)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"There is no planner in {folder}: {error}.",
-                hint="Train one with `graphrag tune planner`, or leave query.planner empty.",
-            ) from None
+        config, weights = read_planner(folder)
         return cls(
-            weights={name: value.astype(np.float32) for name, value in weights.items()},
+            weights=weights,
             steps=tuple(config["steps"]),
             plans=tuple(tuple(plan) for plan in config["plans"]),
             encoder=config["encoder"],
