@@ -157,6 +157,31 @@ def merged(model: Any) -> Any:
     return model
 
 
+def fit_encoder(
+    model: Any,
+    rows: dict[str, list[Any]],
+    loss: Any,
+    training: EncoderTraining,
+    work: Path,
+    progress: Progress,
+    **options: Any,
+) -> float:
+    """Train a model that gives one vector per text; see :func:`fit`."""
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+
+    return fit(
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+        model,
+        rows,
+        loss,
+        training,
+        work,
+        progress,
+        **options,
+    )
+
+
 def fit(
     trainer_class: Any,
     arguments_class: Any,

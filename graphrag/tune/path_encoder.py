@@ -14,7 +14,7 @@ from graphrag.hashing import content_hash
 from graphrag.indexing.progress import NoProgress, Progress
 from graphrag.query.planning.encoder import SCALE, PathEncoder, path_text
 from graphrag.query.planning.examples import PlanExample
-from graphrag.tune.encoder import EncoderTraining, fit, load_encoder, save_tuned, training_record
+from graphrag.tune.encoder import EncoderTraining, fit_encoder, load_encoder, save_tuned, training_record
 
 # Few questions for each of many paths: more passes than a retriever gets, and a higher rate.
 PATHS_TRAINING = EncoderTraining(epochs=5, learning_rate=1e-4, max_length=64, seed=0, save_steps=10_000)
@@ -54,8 +54,6 @@ def train_path_encoder(
         weights.requires_grad_(False)
     started = model.encode([path_text(plan) for plan in plans], normalize_embeddings=True)
     loss = _path_softmax(model, np.asarray(started, dtype=np.float32), gold)
-    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-
     rows: dict[str, list[Any]] = {
         "question": [one.question for one in usable],
         "label": list(range(len(usable))),
@@ -64,16 +62,7 @@ def train_path_encoder(
     work = out / f".checkpoints-{content_hash(rows, plans, training_record(training))[-8:]}"
     progress = progress or NoProgress()
     progress.stage("train encoder")
-    fit(
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-        model,
-        rows,
-        loss,
-        training,
-        work,
-        progress,
-    )
+    fit_encoder(model, rows, loss, training, work, progress)
     base = SentenceTransformerEmbedder(source).model_id
     tuned = save_tuned(model, base, "paths", training_record(training, trained_on=trained_on), out)
     vectors, bias = loss.tuned()

@@ -29,7 +29,7 @@ from graphrag.tune.encoder import (
     EncoderTraining,
     TunedModel,
     batch_sampler,
-    fit,
+    fit_encoder,
     load_encoder,
     save_tuned,
     training_record,
@@ -299,21 +299,9 @@ def _fit(
     progress: Progress,
     **options: Any,
 ) -> None:
-    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-
     progress.stage("train")
     began = time.monotonic()
-    last = fit(
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-        model,
-        rows,
-        loss,
-        training,
-        work,
-        progress,
-        **options,
-    )
+    last = fit_encoder(model, rows, loss, training, work, progress, **options)
     progress.done("train", time.monotonic() - began, f"loss at the end {last:.3f}")
 
 
