@@ -66,6 +66,15 @@ class Rate:
         self._due = max(self._due, now - _BURST_SECONDS) + amount * self._seconds_each
 
 
+def pause_for_all(error: ModelError) -> float:
+    """Return the seconds in which no other call should begin: what the endpoint asked to wait, or zero.
+
+    Zero also where it asks for longer than anybody waits.
+    """
+    asked = error.retry_after or 0.0
+    return asked if asked <= _PATIENCE_SECONDS else 0.0
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that an answer's headers ask to wait: given in ms, in seconds, or as a date."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):

@@ -13,14 +13,13 @@ import numpy as np
 
 from graphrag.embed.base import Vectors
 from graphrag.errors import EmbeddingError, after_attempts
-from graphrag.patience import Patience, Rate
+from graphrag.patience import Patience, Rate, pause_for_all
 from graphrag.settings import EmbeddingSettings
 from graphrag.tokens import approximate_tokens
 
 if TYPE_CHECKING:
     from graphrag.embed.openai_compatible import OpenAICompatibleEmbedder, Usable
 
-_LONGEST_PAUSE_SECONDS = 600.0
 _REPEATS_OF_A_HALF = 1
 _NO_MORE = 0
 
@@ -173,10 +172,9 @@ class RemoteEmbedder:
                 seconds = patience.seconds(error, attempts)
                 if seconds is None:
                     raise self._given_up(error, attempts, time.monotonic() - begun) from error
-                if error.retry_after and error.retry_after <= _LONGEST_PAUSE_SECONDS:
+                if pause := pause_for_all(error):
                     with self._lock:
-                        until = time.monotonic() + error.retry_after
-                        self._closed_until = max(self._closed_until, until)
+                        self._closed_until = max(self._closed_until, time.monotonic() + pause)
             time.sleep(seconds)
 
     def _given_up(self, error: EmbeddingError, attempts: int, seconds: float) -> EmbeddingError:

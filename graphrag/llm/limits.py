@@ -10,10 +10,8 @@ from contextlib import asynccontextmanager
 from graphrag.errors import LLMError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose, is_gone
 from graphrag.llm.usage import prompt_tokens
-from graphrag.patience import Rate
+from graphrag.patience import Rate, pause_for_all
 from graphrag.tokens import approximate_tokens
-
-_LONGEST_PAUSE_SECONDS = 600.0
 
 
 class _Gates:
@@ -86,8 +84,8 @@ class LimitedModel:
             try:
                 yield gates
             except LLMError as error:
-                if error.retry_after and error.retry_after <= _LONGEST_PAUSE_SECONDS:
-                    gates.closed_until = max(gates.closed_until, loop.time() + error.retry_after)
+                if pause := pause_for_all(error):
+                    gates.closed_until = max(gates.closed_until, loop.time() + pause)
                 raise
 
 
