@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WIDTH_STEP = 256
 _OPENINGS = 4  # how many openings are remembered
+_COUNTED_OPENINGS = 64  # how many are remembered by their length
 _LEAST_OPENING = 12  # tokens that are worth reading apart
 
 
@@ -87,6 +88,8 @@ class Generator:
         before = tuple(messages[:-1])
         if before not in self._opening_of:
             tokens = len(opening_tokens(self.tokenizer, before)) if before else 0
+            while len(self._opening_of) >= _COUNTED_OPENINGS:  # demonstrations may differ at every request
+                del self._opening_of[next(iter(self._opening_of))]
             self._opening_of[before] = len(self.opening) + tokens if tokens >= _LEAST_OPENING else 0
         return self._opening_of[before]
 
