@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 import weakref
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -169,7 +170,7 @@ class _Connection:
             )
             # WAL with synchronous=NORMAL: a commit survives the death of the process (not of the machine's
             # power) and costs tens of microseconds.
-            self._db.execute("PRAGMA journal_mode=WAL")
+            _use_wal(self._db)
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
@@ -204,6 +205,20 @@ class _Connection:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch the file to WAL; wait where another process is doing so, for SQLite itself does not."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _unpacked(text: bytes | str) -> str:
