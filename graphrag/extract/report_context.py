@@ -21,6 +21,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from graphrag.extract.citations import Reference, remove_citations
 from graphrag.hashing import content_hash
@@ -39,6 +40,7 @@ _LONGEST_NAME = 200  # characters
 _CLAIM_SHARE = 1 / 4  # of the budget for claims as long as relationships are still to come
 _DETAIL_SHARE = 1 / 4  # of the budget for relationships between children when reports alone overflow
 _BYTES_PER_CHAR = 4
+_REMEMBERED = 1 << 14  # rows: each is in the context of its community and of all those above
 _CHARS_PER_TOKEN = 12  # no text of a tested tokenizer is cheaper, so longer texts are cut without counting
 
 
@@ -290,12 +292,19 @@ class _Lines:
         key = (section, f"{row_id}\0{text}" if section == "Reports" else row_id)
         if key not in self._made:
             longest = self._longest_report if section == "Reports" else self._longest
-            cut = _cell(text)[: longest * _CHARS_PER_TOKEN]
-            if len(cut) * _BYTES_PER_CHAR > longest:  # else it fits: no token is shorter than a byte
-                cut = truncate_to_tokens(cut, longest, self._count)
-            written = "|".join((*(_cell(name)[:_LONGEST_NAME] for name in names), cut))
-            self._made[key] = _Line(row_id, written, self._number + self._count(f"|{written}\n"))
+            written, tokens = _written(tuple(names), text, longest, self._count)
+            self._made[key] = _Line(row_id, written, self._number + tokens)
         return self._made[key]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _written(names: tuple[str, ...], text: str, longest: int, count: TokenCounter) -> tuple[str, int]:
+    """Return a row without its number, its text cut to ``longest`` tokens, and the tokens of the whole."""
+    cut = _cell(text)[: longest * _CHARS_PER_TOKEN]
+    if len(cut) * _BYTES_PER_CHAR > longest:  # else it fits: no token is shorter than a byte
+        cut = truncate_to_tokens(cut, longest, count)
+    written = "|".join((*(_cell(name)[:_LONGEST_NAME] for name in names), cut))
+    return written, count(f"|{written}\n")
 
 
 def _choose_forms(lines: _Lines, max_tokens: int) -> dict[str, _Line]:
@@ -400,7 +409,8 @@ class _Page:
         return "\n\n".join(parts)
 
 
-def _statements(text: str) -> dict[str, str]:
+@lru_cache(maxsize=_REMEMBERED)
+def _statements(text: str) -> Mapping[str, str]:
     """Return the statements of a description by what they say, whatever their case and blanks."""
     found: dict[str, str] = {}
     for statement in _BETWEEN_STATEMENTS.split(text):

@@ -27,6 +27,7 @@ import pyarrow as pa
 
 from graphrag.errors import RunStoppedError
 from graphrag.indexing.stage import StageContext
+from graphrag.llm.limits import AHEAD, Ahead, NotBegunError
 from graphrag.schema import LEDGER, WORKING_TABLES
 from graphrag.store.store import Store
 
@@ -195,25 +196,40 @@ async def work(
     *,
     concurrency: int,
 ) -> AsyncIterator[RowOutcome]:
-    """Yield the outcomes of ``do`` over ``rows`` as they come, at most ``concurrency`` at once.
+    """Yield the outcomes of ``do`` over ``rows`` as they come.
 
-    Only so many rows are taken from ``rows`` as are in flight. When the run is asked to stop, when the
-    budget is used up, or when a row fails in a way that others would too, no new row is begun, those
-    in flight are finished and handed on, and only then the error is raised.
+    ``concurrency`` is how many calls the model lets run at once. As many rows again are made ready and wait
+    for a place there, so that the next call begins the moment that another is answered, before that answer
+    is read. When the run is asked to stop, when the budget is used up, or when a row fails in a way that
+    others would too, no row's first call is begun, rows in flight are finished and handed on, and only
+    then the error is raised.
     """
     waiting: set[asyncio.Task[RowOutcome]] = set()
     iterator = iter(rows)
-    exhausted = False
+    exhausted = failing = False
     error: BaseException | None = None
+
+    def may_begin() -> bool:
+        return not (failing or context.stopping.is_set())
+
+    async def one(row: dict[str, Any]) -> RowOutcome:
+        nonlocal failing
+        AHEAD.set(Ahead(may_begin))  # in the context of this task alone
+        try:
+            return await do(row)
+        except Exception:
+            failing = True  # before the call's place goes to the next row
+            raise
+
     try:
         while True:
-            while not exhausted and len(waiting) < concurrency and not (error or context.stopping.is_set()):
+            while not exhausted and len(waiting) < 2 * concurrency and may_begin():
                 try:
                     row = next(iterator)
                 except StopIteration:
                     exhausted = True
                     break
-                waiting.add(asyncio.ensure_future(do(row)))
+                waiting.add(asyncio.ensure_future(one(row)))
             if not waiting:
                 break
             finished, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -223,7 +239,8 @@ async def work(
                     context.progress.advance()
                     yield task.result()
                 elif isinstance(failure, RunStoppedError):
-                    context.stop(str(failure))
+                    if not isinstance(failure, NotBegunError):
+                        context.stop(str(failure))
                 else:
                     error = error or failure
         if error is not None:
@@ -240,14 +257,24 @@ async def run_rows(
     row_fingerprint: str,
     outcomes: AsyncGenerator[RowOutcome],
 ) -> None:
-    """Commit ``outcomes`` (of an executor) in batches as they come; what was answered is never lost."""
+    """Commit ``outcomes`` (of an executor) in batches as they come; what was answered is never lost.
+
+    Batches are written in a thread, while calls go on; nothing else uses the store meanwhile, for the
+    executor reads more rows only when it is asked for more outcomes.
+    """
     batch: list[RowOutcome] = []
+    writing: asyncio.Future[None] | None = None
     try:
         async with aclosing(outcomes):
             async for outcome in outcomes:
                 batch.append(outcome)
                 if len(batch) >= _COMMIT_ROWS:
-                    commit(context, stage, row_fingerprint, batch)
-                    batch = []
+                    full, batch = batch, []
+                    writing = asyncio.ensure_future(
+                        asyncio.to_thread(commit, context, stage, row_fingerprint, full)
+                    )
+                    await asyncio.shield(writing)
     finally:
+        if writing is not None and not writing.done():  # the run was cancelled in the midst of it
+            await asyncio.wait([writing])
         commit(context, stage, row_fingerprint, batch)

@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from graphrag.errors import StoreError, StructuredOutputError
-from graphrag.hashing import content_hash
+from graphrag.hashing import canonical_json, hash_of_json
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, Usage, aclose
 from graphrag.llm.structured import parse_output, strict_schema
 from graphrag.llm.usage import prompt_tokens
@@ -42,23 +44,27 @@ _READ = "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answe
 
 def request_key(request: ChatRequest, model_id: str) -> str:
     """Hash everything that the answer depends on; the task's name is not part of it."""
-    schema = None if request.output is None else strict_schema(request.output)
     # Part of the key only where there are any, so that the answers of all other requests keep theirs.
     readings = [
         [request.combine, reading.log_weight, *([one.role, one.content] for one in reading.messages)]
         for reading in request.readings
     ]
-    return content_hash(
-        model_id,
-        [[message.role, message.content] for message in request.messages],
-        schema,
+    before = [model_id, [[message.role, message.content] for message in request.messages]]
+    after = [
         request.grammar,
         request.max_tokens,
         request.temperature,
         request.seed,
         list(request.stop),
         *([readings] if readings else []),
-    )
+    ]
+    schema = "null" if request.output is None else _schema_json(request.output)
+    return hash_of_json(f"{canonical_json(before)[:-1]},{schema},{canonical_json(after)[1:]}")
+
+
+@lru_cache(maxsize=64)  # as long as a prompt, and the same in every request of a stage
+def _schema_json(output: type[BaseModel]) -> str:
+    return canonical_json(strict_schema(output))
 
 
 class CachedModel:
@@ -81,7 +87,7 @@ class CachedModel:
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Answer one request, from the file if it is there."""
         key = request_key(request, self.model_id)
-        stored = await self._file.run(lambda file: file.read(key))
+        stored = await self._file.read(key)
         if stored is not None:
             try:
                 parsed = None if request.output is None else parse_output(stored.text, request.output)
@@ -96,7 +102,7 @@ class CachedModel:
     async def stream(self, request: ChatRequest) -> AsyncIterator[str]:
         """Yield a stored answer in one piece, or a fresh one as it is made; only a whole one is stored."""
         key = request_key(request, self.model_id)
-        stored = await self._file.run(lambda file: file.read(key))
+        stored = await self._file.read(key)
         if stored is not None:
             yield stored.text
             return
@@ -180,10 +186,7 @@ class _Connection:
             ) from error
 
     def read(self, key: str) -> ChatResponse | None:
-        row = self._db.execute(_READ, (key,)).fetchone()
-        if row is None:
-            return None
-        return ChatResponse(text=_unpacked(row[0]), finish_reason=row[1], usage=Usage(1, 0, row[2], row[3]))
+        return _read(self._db, key)
 
     def write(self, key: str, model_id: str, task: str, response: ChatResponse) -> None:
         usage = response.usage
@@ -221,18 +224,40 @@ def _use_wal(db: sqlite3.Connection) -> None:
             return
 
 
+def _read(db: sqlite3.Connection, key: str) -> ChatResponse | None:
+    row = db.execute(_READ, (key,)).fetchone()
+    if row is None:
+        return None
+    return ChatResponse(text=_unpacked(row[0]), finish_reason=row[1], usage=Usage(1, 0, row[2], row[3]))
+
+
 def _unpacked(text: bytes | str) -> str:
     return text if isinstance(text, str) else zlib.decompress(text).decode()
 
 
 class _AnswerFile:
-    """Runs work on the file in a thread of its own, for a lock held elsewhere must not stop the loop."""
+    """Writes to the file in a thread of its own, for a lock held elsewhere must not stop the loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._executor: ThreadPoolExecutor | None = None
         self._open: list[_Connection] = []
-        weakref.finalize(self, _close_all, self._open)
+        self._reader: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close_all, self._reader, self._open)
+
+    async def read(self, key: str) -> ChatResponse | None:
+        """Read on the loop once the file is open: who reads beside a log waits for nobody.
+
+        A thread for it would cost more than the reading. What cannot be read at once is read there.
+        """
+        if self._open:
+            try:
+                if not self._reader:
+                    self._reader.append(sqlite3.connect(self._path, timeout=0.0, check_same_thread=False))
+                return _read(self._reader[0], key)
+            except sqlite3.Error:
+                pass
+        return await self.run(lambda file: file.read(key))
 
     async def run(self, work: Callable[[_Connection], T]) -> T:
         if self._executor is None:
@@ -255,13 +280,17 @@ class _AnswerFile:
         if executor is None:
             return
         try:
-            closed = asyncio.get_running_loop().run_in_executor(executor, _close_all, self._open)
+            closed = asyncio.get_running_loop().run_in_executor(
+                executor, _close_all, self._reader, self._open
+            )
         except RuntimeError:  # the interpreter is ending and takes no new work; everything is committed
             return
         await closed
         executor.shutdown()
 
 
-def _close_all(connections: list[_Connection]) -> None:
-    while connections:
-        connections.pop().close()
+def _close_all(*lists: list[Any]) -> None:
+    """Close what is open; who closes last folds the log into the file, so the writer is named last."""
+    for connections in lists:
+        while connections:
+            connections.pop().close()

@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
-from graphrag.errors import LLMError
+from graphrag.errors import LLMError, RunStoppedError
 from graphrag.llm.base import ChatModel, ChatRequest, ChatResponse, aclose, is_gone
 from graphrag.llm.usage import prompt_tokens
 from graphrag.patience import Rate, pause_for_all
 from graphrag.tokens import approximate_tokens
+
+
+class Ahead:
+    """A piece of work made ready before there is a place for its calls; set :data:`AHEAD` in its task.
+
+    Its first call begins only if ``may_begin`` still says so when its turn has come. What has begun goes on.
+    """
+
+    __slots__ = ("_begun", "_may_begin")
+
+    def __init__(self, may_begin: Callable[[], bool]) -> None:
+        self._may_begin = may_begin
+        self._begun = False
+
+    def begin(self) -> None:
+        """Note that a call begins.
+
+        Raises:
+            NotBegunError: none had begun, and none is to begin any more.
+        """
+        if not self._begun and not self._may_begin():
+            raise NotBegunError("The run was asked to stop before this call began.")
+        self._begun = True
+
+
+class NotBegunError(RunStoppedError):
+    """A call's turn came after the run was asked to stop; it was not made."""
+
+
+AHEAD: ContextVar[Ahead | None] = ContextVar("AHEAD", default=None)
 
 
 class _Gates:
@@ -81,6 +112,8 @@ class LimitedModel:
                 await _take(gates.tokens, prompt_tokens(request))
             while (left := gates.closed_until - loop.time()) > 0:
                 await asyncio.sleep(left)
+            if (work := AHEAD.get()) is not None:
+                work.begin()
             try:
                 yield gates
             except LLMError as error:

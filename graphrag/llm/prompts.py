@@ -28,7 +28,8 @@ def render(name: str, project_root: Path | None = None, **variables: Any) -> tup
     from jinja2 import TemplateError
 
     path = find_resource("prompts", f"{name}.j2", project_root)
-    system, user = _parts(path.read_text(encoding="utf-8"))
+    found = path.stat()
+    system, user = _read(path, found.st_mtime_ns, found.st_size)
     try:
         return (
             None if system is None else _template(system).render(**variables).strip(),
@@ -48,7 +49,9 @@ def prompt_hash(name: str, project_root: Path | None = None) -> str:
     return text_hash(find_resource("prompts", f"{name}.j2", project_root).read_text(encoding="utf-8"))
 
 
-def _parts(text: str) -> tuple[str | None, str]:
+@lru_cache(maxsize=64)  # a run renders one prompt a thousand times; another file has another time or size
+def _read(path: Path, _changed: int, _size: int) -> tuple[str | None, str]:
+    text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     at = next((number for number, line in enumerate(lines) if line.strip() == _SEPARATOR), None)
     if at is None:

@@ -50,6 +50,7 @@ _MAY_END = _words(
     mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun a.m p.m b.c a.d u.s u.k u.n e.u
     """
 )
+_SPECIAL = _NEVER_END | _BEFORE_NUMBER | _MAY_END
 _MONTHS = _words(
     """
     january february march april may june july august september october november december januar februar
@@ -181,6 +182,8 @@ def _is_abbreviation(text: str, stop: int, following: int, end: int) -> bool:
         return False
     word = before[-1].lstrip("\"'“‘«‹([{*_")
     lower = word.lower()
+    if len(word) > 1 and lower not in _SPECIAL and "." not in word and not word.isdigit():
+        return False
     found = _WORD.match(text, following, min(end, following + _LOOK_BACK))
     after = found.group() if found else ""
     if lower in _BEFORE_NUMBER and after[:1].isdigit():
