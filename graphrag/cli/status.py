@@ -71,7 +71,7 @@ def _show_status(report: dict[str, Any]) -> None:
             usage.add_column(column, justify="right")
         for row in report["usage"]:
             numbers = (row["calls"], row["cached_calls"], row["prompt_tokens"], row["completion_tokens"])
-            done = f"{words(row['stage'])}: {row['task']}"
+            done = ": ".join(filter(None, (words(row["stage"]), row["task"])))
             usage.add_row(done, row["model"], *(f"{n:,}" for n in numbers), f"{row['cost']:.4f}")
         stdout().print(usage)
     if report["failed"]:

@@ -43,7 +43,10 @@ def joined_descriptions(descriptions: Sequence[str | None], max_tokens: int) -> 
 
     A single description is returned whatever its length: there is nothing to merge.
     """
-    distinct = distinct_descriptions(descriptions)
+    return _joined(distinct_descriptions(descriptions), max_tokens)
+
+
+def _joined(distinct: Sequence[str], max_tokens: int) -> str | None:
     joined = "".join(_with_separator(text) for text in distinct[:-1]) + (distinct[-1] if distinct else "")
     return joined if len(distinct) < 2 or approximate_tokens(joined) <= max_tokens else None
 
@@ -62,8 +65,9 @@ def summary_key(
     ``prompt_hash`` and ``model_id`` are those of the chat model for ``llm``; for ``extractive``
     ``model_id`` is the embedder's. Descriptions that are only joined depend on neither.
     """
-    if joined_descriptions(descriptions, settings.max_tokens) is not None:
-        return content_hash("description", list(distinct_descriptions(descriptions)))
+    distinct = distinct_descriptions(descriptions)
+    if _joined(distinct, settings.max_tokens) is not None:
+        return content_hash("description", list(distinct))
     limits = [settings.max_tokens, settings.max_input_tokens]
     made_by = [method, model_id, prompt_hash if method == "llm" else None, title if method == "llm" else None]
     return content_hash("description", list(descriptions), limits, made_by)

@@ -173,13 +173,12 @@ def current_status(layout: Layout) -> dict[str, Any]:
     report = read_report(layout) or {}
     if not layout.store.is_file():
         return report
-    empty = RunReport("", (), {}).to_dict()
     try:
         with Store(layout.store, read_only=True) as store:
             now = {"counts": count_rows(store), "ledger": ledger_counts(store), "failed": failed_rows(store)}
     except StoreLockedError as error:
-        return {**empty, **report, "indexing": str(error.args[0])}
-    return {**empty, **report, **{name: _plain(value) for name, value in now.items()}}
+        return {**_EMPTY, **report, "indexing": str(error.args[0])}
+    return {**_EMPTY, **report, **{name: _plain(value) for name, value in now.items()}}
 
 
 def _plain(value: Any) -> Any:
@@ -187,8 +186,22 @@ def _plain(value: Any) -> Any:
 
 
 def read_report(layout: Layout) -> dict[str, Any] | None:
-    """Read the report of the last run, None if there was none."""
+    """Read the report of the last run, None if there was none.
+
+    What the release that wrote it did not know yet is empty.
+    """
     if not layout.last_run.is_file():
         return None
-    report: dict[str, Any] = json.loads(layout.last_run.read_text(encoding="utf-8"))
-    return report
+    found: dict[str, Any] = json.loads(layout.last_run.read_text(encoding="utf-8"))
+    report = {**_EMPTY, **found}
+    return report | {name: [{**blank, **row} for row in report[name]] for name, blank in _BLANKS.items()}
+
+
+_EMPTY = RunReport("", (), {}).to_dict()
+_BLANKS: dict[str, dict[str, Any]] = {
+    "stages": asdict(StageRun("", ran=False, seconds=0.0)),
+    "usage": asdict(UsageRow("", "", "", 0, 0, 0, 0, 0.0)),
+    "ledger": {"stage": "", "rows": "", "pending": 0, "done": 0, "empty": 0, "failed": 0},
+    "failed": {"stage": "", "label": "", "attempts": 0, "reason": ""},
+    "skipped_inputs": {"uri": "", "reason": ""},
+}

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from graphrag.cli.main import app
 from graphrag.indexing.report import RunReport
 from tests.indexing.endpoint import answer, asked, open_project, published
 from tests.openai_server import Fault, OpenAIServer
@@ -212,6 +214,24 @@ def test_the_loop_stays_free_while_texts_are_embedded(tmp_path: Path, server: Op
     assert batches >= 3
     # One late tick per batch is what blocking would give; a busy machine may be late now and then.
     assert sum(lag >= 0.9 * seconds for lag in lags) < batches / 2
+
+
+def test_status_reads_the_report_of_an_older_release(tmp_path: Path, server: OpenAIServer) -> None:
+    rag = open_project(tmp_path, server)
+    rag.index()
+    report = json.loads(rag.layout.last_run.read_text(encoding="utf-8"))
+    for row in report["usage"]:
+        del row["stage"], row["cost"]
+    for row in report["stages"]:
+        del row["peak_rss_mb"]
+    del report["ledger"], report["stop_reason"]
+    rag.layout.last_run.write_text(json.dumps(report), encoding="utf-8")
+    shown = CliRunner().invoke(app, ["status", "--root", str(tmp_path)])
+    assert shown.exit_code == 0, shown.output
+    assert "Model use of the last run" in shown.output
+    rag.layout.store.unlink()
+    shown = CliRunner().invoke(app, ["status", "--root", str(tmp_path)])
+    assert shown.exit_code == 0, shown.output
 
 
 def test_the_status_of_a_run_that_was_killed_is_read_from_the_store(
