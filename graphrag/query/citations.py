@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphrag.extract.citations import (
@@ -52,13 +53,22 @@ class CheckedAnswer:
     trace: tuple[dict[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Unit:
     document_id: str
     start: int
     text: str
-    spans: tuple[tuple[int, int], ...]
-    terms: tuple[frozenset[str], ...]  # of each sentence; none for a heading
+
+    @cached_property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Return the sentences, as places in the text."""
+        return tuple(sentence_spans(self.text))
+
+    @cached_property
+    def terms(self) -> tuple[frozenset[str], ...]:
+        """Return the terms of each sentence; none for a heading."""
+        sentences = (self.text[start:end] for start, end in self.spans)
+        return tuple(frozenset() if is_heading(one) else content_terms(one) for one in sentences)
 
 
 @dataclass(slots=True)
@@ -143,6 +153,18 @@ class CitationResolver:
                 best = (score, span)
         start, end = best[1] if best else _trimmed(unit.text)
         return Evidence(unit.document_id, unit.start + start, unit.start + end)
+
+    def quote_in_unit(self, row_id: str, text: str) -> Evidence | None:
+        """Return where the text unit ``row_id`` holds ``text`` word for word; None where it does not."""
+        place = self.view.index.place("text_units", row_id)
+        if place is None or not text:
+            return None
+        unit = self._unit(place)
+        at = unit.text.find(text)
+        if at < 0:
+            return None
+        start = unit.start + at
+        return Evidence(unit.document_id, start, start + len(text), (_label(("Sources", place)),))
 
     def evidence_of_rows(self, row_ids: Iterable[str], texts: tuple[str, ...], limit: int) -> list[Evidence]:
         """Return the spans that rows of any kind rest on, at most ``limit``, in the order of ``row_ids``."""
@@ -280,13 +302,9 @@ class CitationResolver:
 
     def _unit(self, place: int) -> _Unit:
         if place not in self._units:
-            row = self.view.index.table("text_units").slice(place, 1).to_pylist()[0]
-            text = row["text"]
-            spans = tuple(sentence_spans(text))
-            terms = tuple(
-                frozenset() if is_heading(text[a:b]) else content_terms(text[a:b]) for a, b in spans
-            )
-            self._units[place] = _Unit(row["document_id"], row["start_char"], text, spans, terms)
+            table = self.view.index.table("text_units")
+            row = (table[name][place].as_py() for name in ("document_id", "start_char", "text"))
+            self._units[place] = _Unit(*row)
         return self._units[place]
 
     def _document(self, document_id: str) -> dict[str, Any]:

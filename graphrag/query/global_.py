@@ -179,7 +179,11 @@ def _evidence(resolver: CitationResolver, row_ids: Sequence[str], texts: tuple[s
     """Return the span most like ``texts[0]`` that the rows lead to; text units, which quote, come first."""
     place = resolver.view.index.place
     best: tuple[float, Evidence] | None = None
-    for row_id in sorted(row_ids, key=lambda row_id: place("text_units", row_id) is None)[:_EVIDENCE_READ]:
+    read = sorted(row_ids, key=lambda row_id: place("text_units", row_id) is None)[:_EVIDENCE_READ]
+    for row_id in read:  # an extractive report is made of such: nothing needs to be compared
+        if (quoted := resolver.quote_in_unit(row_id, texts[0])) is not None:
+            return quoted
+    for row_id in read:
         for span in resolver.evidence_of_rows([row_id], texts, 1):
             likeness = likeness_of_words(texts[0], resolver.text_of(span))
             if best is None or likeness > best[0]:

@@ -16,7 +16,6 @@ class Naming:
 
     view: GraphView
     _units: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
-    _names: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def entities_in(self, unit: int, sentence: str) -> dict[int, int]:
         """Return the entities that ``sentence`` of text unit ``unit`` names, and where (first to last).
@@ -44,13 +43,14 @@ class Naming:
         return self._units[unit]
 
     def _names_of(self, entity: int) -> tuple[str, ...]:
-        if entity not in self._names:
+        known = self.view.spelled_names  # of earlier questions too
+        if entity not in known:
             table = self.view.index.table("entities")
             names = (self.title(entity), *(table["aliases"][entity].as_py() or ()))
-            telling = [name for name in names if not FUNCTION_WORDS.issuperset(terms(name))]
-            spelled = dict.fromkeys(spell(name) for name in telling)
-            self._names[entity] = tuple(name for name in spelled if len(name.strip()) >= _SHORTEST_NAME)
-        return self._names[entity]
+            words = [terms(name) for name in names]
+            spelled = dict.fromkeys(" ".join(one) for one in words if not FUNCTION_WORDS.issuperset(one))
+            known[entity] = tuple(f" {name} " for name in spelled if len(name) >= _SHORTEST_NAME)
+        return known[entity]
 
 
 def spell(text: str) -> str:

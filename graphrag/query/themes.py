@@ -19,7 +19,7 @@ from graphrag.query.extractive import (
 )
 from graphrag.query.named import Naming
 from graphrag.query.relevance import Relevance, Scores
-from graphrag.retrieve.graph_view import GraphView, Places, lookup
+from graphrag.retrieve.graph_view import GraphView, Neighbours, Places
 
 COMPARED = 180  # sentences embedded per question
 _UNITS_READ = 24
@@ -128,15 +128,11 @@ def _units(
 
 def _units_of_reports(view: GraphView, places: Sequence[int]) -> dict[int, Places]:
     index = view.index
-    rows = index.table("community_reports")
-    ids = rows["community_id"]
-    text_units = index.table("text_units")["id"]
-    found = {}
-    for place in places:
-        community = index.row("communities", ids[place].as_py()) or {}
-        units = lookup(pa.array(community.get("text_unit_ids") or [], pa.string()), text_units)
-        found[place] = np.sort(units[units >= 0])
-    return found
+    reports, communities = index.table("community_reports")["community_id"], index.table("communities")
+    rows = [index.place("communities", reports[place].as_py()) for place in places]
+    lists = communities["text_unit_ids"].take(pa.array(rows, pa.int64())).combine_chunks()
+    units = Neighbours.of_lists(lists, index.table("text_units")["id"])  # one look-up for all of them
+    return {place: units.of(number) for number, place in enumerate(places)}
 
 
 def _importance(view: GraphView, relevance: Relevance, entities: Sequence[int]) -> dict[int, float]:

@@ -99,6 +99,7 @@ class GraphView:
 
     def __init__(self, index: Index) -> None:
         self.index = index
+        self.spelled_names: dict[int, tuple[str, ...]] = {}  # of the entities that were asked for
 
     @cached_property
     def relationship_ends(self) -> tuple[Places, Places]:
