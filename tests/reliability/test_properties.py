@@ -15,7 +15,7 @@ from graphrag.characters import clean
 from graphrag.extract.facts import ClaimFact, EntityFact, Extraction, RelationFact
 from graphrag.extract.lines import is_usable, parse_lines
 from graphrag.extract.resolution import resolve_entities
-from graphrag.hashing import canonical_json, content_hash
+from graphrag.hashing import canonical_json, content_hash, hash_of_texts
 from graphrag.settings import ChunkingSettings, InputSettings, ResolutionSettings
 from graphrag.text.chunking import chunk_text
 from graphrag.text.loaders import LoadedDocument, SkippedInput, iter_documents
@@ -67,6 +67,12 @@ def test_where_one_part_ends_and_the_next_begins_is_hashed(text: str, data: st.D
     same = content_hash(text[:a], text[a:]) == content_hash(text[:b], text[b:])
     assert same is (a == b)
     assert content_hash(text) not in (content_hash(text, ""), content_hash("", text), content_hash([text]))
+
+
+@settings(few, max_examples=200)
+@given(st.lists(st.text() | SEPARATORS, min_size=1, max_size=4))
+def test_texts_alone_are_hashed_as_any_parts_are(texts: list[str]) -> None:
+    assert hash_of_texts(*texts) == content_hash(*texts)
 
 
 FIELD = st.text(st.sampled_from("Anna Lund 1931 가나 {}[]\"':,."), min_size=1, max_size=12).map(

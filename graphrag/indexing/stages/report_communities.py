@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from graphrag.errors import ModelError
 from graphrag.extract.extractive_reports import (
     ContextSentence,
@@ -38,11 +40,18 @@ async def run(context: StageContext) -> None:
     communities = store.table("communities").to_pylist()
     for table in ("community_reports", "report_inputs"):
         store.delete_where_missing(table, "community_id", "communities")
-    reports = {row["community_id"]: row for row in store.table("community_reports").to_pylist()}
+    ids = store.sql("SELECT community_id, id FROM community_reports").to_pylist()
+    reports: dict[str, dict[str, Any]] = {row["community_id"]: row for row in ids}
     context.progress.total(len(communities), "communities")
     forget_missing(context, STAGE.name, {community["id"] for community in communities})
     inputs = _Inputs(context, communities, reports)
-    reader = CommunityReader(store, inputs.members_of_changed())
+    changed = inputs.changed()
+    reader = CommunityReader(store, {member for row in changed for member in row["entity_ids"]})
+    children = sorted({child["id"] for row in changed for child in inputs.children(row)})
+    below = pa.table({"id": pa.array(children, pa.string())})
+    # The texts of those alone: after a small change most reports are neither written nor read.
+    read = "SELECT r.* FROM community_reports r JOIN below b ON b.id = r.community_id"
+    reports.update((row["community_id"], row) for row in store.sql(read, below=below).to_pylist())
     by_level: dict[int, list[dict[str, Any]]] = {}
     for community in communities:
         by_level.setdefault(community["level"], []).append(community)
@@ -58,8 +67,8 @@ async def run(context: StageContext) -> None:
                 _uses_llm(context.settings) and community["size"] >= context.settings.reports.min_llm_size
             )
             (written if by_llm else extractive).append(community)
-        children = {row["id"]: _child_reports(inputs.children(row), reports) for row in written}
-        brief = await _write(context, reader, written, children, reports)
+        shown = {row["id"]: _child_reports(inputs.children(row), reports) for row in written}
+        brief = await _write(context, reader, written, shown, reports)
         await asyncio.to_thread(_extract, context, reader, [*extractive, *brief], reports)
         inputs.keep(here)
 
@@ -90,15 +99,15 @@ class _Inputs:
         id_ = community["id"]
         return id_ in self._reports and self._stored.get(id_) == self._digest(community)
 
-    def members_of_changed(self) -> set[str]:
-        """Return the members of all communities that may need another report, before any is written."""
+    def changed(self) -> list[dict[str, Any]]:
+        """Return all communities that may need another report, before any is written."""
         changed = {number for number, row in self._by_number.items() if not self.is_current(row)}
         for number in sorted(changed):  # a report changes with those on the children
             above = self._by_number[number]["parent"]
             while above >= 0 and above not in changed:
                 changed.add(above)
                 above = self._by_number[above]["parent"]
-        return {member for number in changed for member in self._by_number[number]["entity_ids"]}
+        return [self._by_number[number] for number in sorted(changed)]
 
     def keep(self, communities: Sequence[dict[str, Any]]) -> None:
         """Remember what the reports on ``communities`` were made from."""
