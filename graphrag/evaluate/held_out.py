@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from graphrag.evaluate.extraction import comparable
@@ -47,7 +48,7 @@ def extraction_scorer(pairs: Sequence[Pair], most: int) -> Callable[[Any, Any], 
 
 def _written(model: Any, tokenizer: Any, asked: Sequence[Pair]) -> tuple[list[Extraction], int]:
     from graphrag.llm.adapter import served
-    from graphrag.llm.generation import Generation, Generator, lark_grammar
+    from graphrag.llm.generation import Generation, Generator
 
     with served(model) as (base, opening):
         generator = Generator(base, tokenizer, rows=_ROWS, opening=opening)
@@ -59,7 +60,7 @@ def _written(model: Any, tokenizer: Any, asked: Sequence[Pair]) -> tuple[list[Ex
                 Generation(
                     prompt=generator.encode(turns_of(pair[0])),
                     max_tokens=answer_tokens(text),
-                    matcher=generator.matcher(lark_grammar(compact_grammar(text, schema))),
+                    grammar=partial(compact_grammar, text, schema),
                 )
             )
         for width in sorted({job.width for job in jobs}):

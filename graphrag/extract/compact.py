@@ -82,7 +82,7 @@ def compact_answer(
 
 
 def parse_compact(text: str) -> Extraction:
-    """Turn a compact answer into facts; what is cut or of no known form is left out."""
+    """Turn a compact answer into facts; what is cut, repeated or of no known form is left out."""
     entities: list[EntityFact] = []
     relations: list[RelationFact] = []
     for line in text.splitlines():
@@ -92,25 +92,35 @@ def parse_compact(text: str) -> Extraction:
                 relations.append(RelationFact(entities[-1].name, fields[0], fields[1], ""))
         elif fields[0] and line.strip() != NOTHING and len(fields) <= 2:
             entities.append(EntityFact(fields[0], fields[1] if len(fields) > 1 else "", ""))
-    return Extraction(tuple(entities), tuple(relations))
+    return Extraction(tuple(dict.fromkeys(entities)), tuple(dict.fromkeys(relations)))
 
 
-def compact_grammar(text: str, schema: ExtractionSchema) -> str:
-    """Return the Lark grammar (llguidance's dialect) of an answer about ``text``.
+def compact_grammar(text: str, schema: ExtractionSchema, written: str = "") -> str | None:
+    """Return the Lark grammar (llguidance's dialect) of answers about ``text`` that begin with ``written``.
 
+    ``written`` are complete lines, the last one without its end; None says that the answer ends with them.
     Names are runs of whole words of the text, so no answer is without form and no name is invented.
-    Entities, and the relations of each, are bounded by number, so a small model that begins to repeat
-    its lines comes to an end.
+    Entities, and the relations of each, are bounded by number.
+
+    A small model repeats its lines where it has nothing left to say, and invents others when it must not.
+    So a relation that stands twice is the last one of its entity, and an entity that does is the last line.
     """
+    lines = written.split("\n") if written else []
+    heads = [line for line in lines if not line.startswith(">")]
+    below = lines[len(lines) - lines[::-1].index(heads[-1]) :] if heads else []
+    entities = max(_LEAST_ENTITIES, len(text.split()) // _WORDS_PER_ENTITY) - len(heads)
+    relations = 0 if _ends_twice(below) else _MOST_RELATIONS - len(below)
+    if _ends_twice(heads) or not entities + relations:
+        return None
+    begun = f"{_literals([written])}{_up_to(relations, 'relation')}{_up_to(entities, 'next')}"
     words = json.dumps(text, ensure_ascii=False)
-    name = f'NAME: %regex {{ "substring_words": {words} }} & /[^|\\n]{{1,100}}/'
     typed = "" if schema.entity_types is None else ' "| " TYPE'
-    more = max(_LEAST_ENTITIES, len(text.split()) // _WORDS_PER_ENTITY) - 1
     rules = [
-        f'start: "{NOTHING}" | entity ("\\n" entity){{0,{more}}}',
-        f'entity: " " NAME{typed} relation{{0,{_MOST_RELATIONS}}}',
+        f"start: {begun}" if lines else f'start: "{NOTHING}" | entity{_up_to(entities - 1, "next")}',
+        f'entity: " " NAME{typed}{_up_to(_MOST_RELATIONS, "relation")}',
+        'next: "\\n" entity',
         'relation: "\\n> " PREDICATE "| " NAME',
-        name,
+        f'NAME: %regex {{ "substring_words": {words} }} & /[^|\\s]([^|\\n]{{0,98}}[^|\\s])?/',
         f"PREDICATE: {_choice(schema.predicates)}",
     ]
     if typed:
@@ -150,6 +160,16 @@ def _cut(text: str, start: int, end: int, most: int) -> list[tuple[int, int, int
 
 
 def _choice(values: Sequence[str]) -> str:
-    if not values:
-        return r"/[^|\n> ][^|\n>]{0,50}/"
+    return _literals(values) if values else r"/[^|\n> ][^|\n>]{0,50}/"
+
+
+def _ends_twice(lines: Sequence[str]) -> bool:
+    return lines[-1] in lines[:-1] if lines else False
+
+
+def _up_to(most: int, rule: str) -> str:
+    return f" {rule}{{0,{most}}}" if most else ""  # {0,0} is an error
+
+
+def _literals(values: Sequence[str]) -> str:
     return " | ".join(json.dumps(value, ensure_ascii=False) for value in values)

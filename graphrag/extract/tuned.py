@@ -51,7 +51,7 @@ class TunedExtractor:
     @property
     def extractor_id(self) -> str:
         """Name the model, its adapter and the format, by their hashes."""
-        return f"tuned/1 {self._model.model_id}"
+        return f"tuned/2 {self._model.model_id}"
 
     async def extract(self, texts: Sequence[str]) -> list[Extraction]:
         """Return what each text states, in order. No network, no paid call; deterministic.

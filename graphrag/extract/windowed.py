@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graphrag.extract.compact import (
     ExtractionSchema,
@@ -72,7 +73,7 @@ class CompactExtractor:
         return ChatRequest(
             messages=(*messages, Message("user", part)),
             task="extract_graph",
-            grammar=compact_grammar(part, self.schema),
+            grammar=partial(compact_grammar, part, self.schema),
             max_tokens=min(self.max_tokens, answer_tokens(part)),
         )
 

@@ -6,7 +6,7 @@ backend knows nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -14,6 +14,9 @@ from pydantic import BaseModel
 
 Role = Literal["system", "user", "assistant"]
 Combine = Literal["rag-sequence", "rag-token"]
+
+LineGrammar = Callable[[str], str | None]
+"""Returns the Lark grammar of the whole answers that begin with the given complete lines; None ends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class ChatRequest:
     ``task`` names the prompt it was made from (usage is counted by it). ``output`` asks for an
     answer that validates against this pydantic model: endpoints get it as ``json_schema``, local
     models decode under it. ``grammar`` is the same for answers that are not JSON (a Lark grammar,
-    used by local models only; endpoints ignore it). ``max_tokens`` bounds the answer.
+    or a function that narrows it after every line; used by local models only, endpoints ignore it).
+    ``max_tokens`` bounds the answer.
 
     With ``readings`` one answer is given to all of them together, each with its own passage, as
     ``combine`` says (:mod:`graphrag.llm.marginal`); ``messages`` are then those of the first. Only
@@ -49,7 +53,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     task: str
     output: type[BaseModel] | None = None
-    grammar: str | None = None
+    grammar: str | LineGrammar | None = None
     max_tokens: int = 2048
     temperature: float = 0.0
     seed: int = 0

@@ -51,7 +51,7 @@ def request_key(request: ChatRequest, model_id: str) -> str:
     ]
     before = [model_id, [[message.role, message.content] for message in request.messages]]
     after = [
-        request.grammar,
+        request.grammar("") if callable(request.grammar) else request.grammar,
         request.max_tokens,
         request.temperature,
         request.seed,

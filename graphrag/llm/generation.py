@@ -29,6 +29,7 @@ from graphrag.llm.rows import Rows
 if TYPE_CHECKING:
     import torch
 
+    from graphrag.llm.base import LineGrammar
     from graphrag.llm.rows import Layers
 
 WIDTH_STEP = 256
@@ -44,6 +45,8 @@ class Generation:
     prompt: list[int]
     max_tokens: int
     matcher: Any = None
+    grammar: LineGrammar | None = None
+    """Gives the answer another matcher after every line."""
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
@@ -100,6 +103,8 @@ class Generator:
         """
         import torch
 
+        for generation in batch:
+            self._narrow(generation)
         decoders = [_TextDecoder(self.tokenizer) for _ in batch]
         dice = [np.random.default_rng([generation.seed, *generation.prompt[-32:]]) for generation in batch]
         steps = max(generation.max_tokens for generation in batch)
@@ -213,10 +218,12 @@ class Generator:
             generation.finish_reason = "stop"
             return
         generation.tokens.append(token)
-        decoder.add(token)
+        piece = decoder.add(token)
         if matcher is not None:
             if not matcher.consume_token(token):
                 generation.error = matcher.get_error()
+            elif "\n" in piece:
+                self._narrow(generation, decoder.text)
             if generation.error or matcher.is_stopped():
                 generation.finish_reason = "stop"
         if any(stop in decoder.text for stop in generation.stop):
@@ -226,6 +233,17 @@ class Generator:
         # With stop texts, a piece may turn out to be the beginning of one: then all comes at the end.
         if generation.on_text is not None and not generation.stop:
             _show(generation, decoder.text)
+
+    def _narrow(self, generation: Generation, text: str = "") -> None:
+        """Let an answer with a grammar by lines go on as that says after the lines of ``text``, or end it."""
+        if generation.grammar is None:
+            return
+        grammar = generation.grammar(text.rpartition("\n")[0])
+        if grammar is None:
+            generation.finish_reason = "stop"
+        else:
+            generation.matcher = self.matcher(lark_grammar(grammar))
+            generation.matcher.consume_tokens(generation.tokens)
 
     def matcher(self, grammar: str) -> Any:
         """Return what follows an answer through ``grammar`` (see :func:`json_grammar`, :func:`lark_grammar`).
@@ -267,17 +285,18 @@ class _TextDecoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._done: list[str] = []
         self._open: list[int] = []
         self.text = ""
 
-    def add(self, token: int) -> None:
+    def add(self, token: int) -> str:
+        """Return the text that the token completes, often its own."""
         self._open.append(token)
         piece = self._decode()
-        if not piece.endswith("\ufffd") or len(self._open) > 8:
-            self._done.append(piece)
-            self.text += piece
-            self._open.clear()
+        if piece.endswith("\ufffd") and len(self._open) <= 8:
+            return ""
+        self.text += piece
+        self._open.clear()
+        return piece
 
     def flush(self) -> str:
         if self._open:

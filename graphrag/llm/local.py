@@ -226,15 +226,18 @@ class TransformersModel:
                 f"The prompt has {len(prompt)} tokens; {self._source} takes {window} with the answer.",
                 hint="Lower chunking.size or the token limits of the step, or raise llm.context_window.",
             )
-        matcher = None
+        matcher, by_line = None, None
         if request.output is not None:
             matcher = generator.matcher(json_grammar(strict_schema(request.output)))
+        elif callable(request.grammar):
+            by_line = request.grammar
         elif request.grammar is not None:
             matcher = generator.matcher(lark_grammar(request.grammar))
         return Generation(
             prompt=prompt,
             max_tokens=min(request.max_tokens, room),
             matcher=matcher,
+            grammar=by_line,
             temperature=request.temperature,
             seed=request.seed,
             stop=request.stop,

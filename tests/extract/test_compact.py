@@ -21,6 +21,7 @@ def test_an_answer_is_read_as_it_was_written() -> None:
     found = parse_compact(text)
     assert [(one.name, one.type) for one in found.entities] == ENTITIES
     assert [(one.head, one.predicate, one.tail) for one in found.relations] == RELATIONS
+    assert parse_compact(f"{text}\n{text}") == found, "what is repeated"
     assert compact_answer([], []) == "NONE"
     assert parse_compact("NONE").is_empty
     assert parse_compact(compact_answer([("Rome", None)], [])).entities[0].type == ""
@@ -48,10 +49,10 @@ def test_the_grammar_admits_the_answer_and_no_invented_name(schema: ExtractionSc
     tokenizer = llguidance.LLTokenizer("byte")
     entities = [(name, None if schema.entity_types is None else type_) for name, type_ in ENTITIES]
 
-    def admitted(answer: str) -> bool:
-        matcher = llguidance.LLMatcher(
-            tokenizer, llguidance.grammar_from("lark", compact_grammar(text, schema))
-        )
+    def admitted(answer: str, written: str = "") -> bool:
+        grammar = compact_grammar(text, schema, written)
+        assert grammar is not None
+        matcher = llguidance.LLMatcher(tokenizer, llguidance.grammar_from("lark", grammar))
         assert not matcher.is_error(), matcher.get_error()
         tokens = tokenizer.tokenize_str(answer)
         return bool(matcher.validate_tokens(tokens) == len(tokens))
@@ -65,6 +66,15 @@ def test_the_grammar_admits_the_answer_and_no_invented_name(schema: ExtractionSc
     assert admitted("\n".join([line] * 4))
     assert not admitted("\n".join([line] * 5)), "more entities than eight words hold"
     assert not admitted(compact_answer([("Ghent", named[0][1])], []))
+    assert not admitted(line.replace("Lund", "Lund ") + "\n"), "a name that ends in a space"
+    assert admitted(line + 6 * below + f"\n{line}\n", line + 6 * below)
+    assert not admitted(line + 7 * below, line + 6 * below)
+    assert not admitted(line + 3 * below, line + 2 * below), "another relation after one that stands twice"
+    assert admitted(line + 2 * below + f"\n{line}{below}", line + 2 * below), "but below another entity"
+    assert compact_grammar(text, schema, f"{line}{below}\n{line}") is None, "an entity that stands twice"
+    full = "\n".join(compact_answer([(name, named[0][1])], []) for name in text.split()[:4])
+    assert admitted(full + below, full)
+    assert compact_grammar(text, schema, full + 2 * below) is None, "nothing more is possible"
     assert admitted(compact_answer([(named[0][0], named[0][1])], [])) != admitted("Mary Lund")
     if schema is SCHEMA:
         assert not admitted(compact_answer([("Rome", "river")], []))

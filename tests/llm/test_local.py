@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -88,6 +89,28 @@ def test_a_grammar_is_obeyed(tiny: TransformersModel) -> None:
     lines = run(tiny.complete(ask(grammar=lark, max_tokens=60))).text.splitlines()
     assert len(lines) == 2
     assert all(line.startswith("E|") and line[2].isupper() for line in lines)
+
+
+def test_a_grammar_may_be_narrowed_after_every_line(tiny: TransformersModel) -> None:
+    def no_line_twice(letters: str, written: str) -> str | None:
+        left = "".join(letter for letter in letters if letter not in written)
+        begun = "".join(rf'"{letter}\n" ' for letter in written.split())
+        return rf'start: {begun}(LINE "\n")*' + f"\nLINE: /[{left}]/" if left else None
+
+    def asked(letters: str) -> ChatRequest:
+        return ask(letters, grammar=partial(no_line_twice, letters), max_tokens=60)
+
+    async def together() -> list[str]:
+        answers = await asyncio.gather(*(tiny.complete(asked(letters)) for letters in ("abc", "defgh", "i")))
+        assert [answer.finish_reason for answer in answers] == ["stop"] * 3
+        return [answer.text for answer in answers]
+
+    texts = asyncio.run(together())
+    for text, letters in zip(texts, ("abc", "defgh", "i"), strict=True):
+        assert len(set(text.splitlines())) == len(text.splitlines())
+        assert set(text.splitlines()) <= set(letters)
+        assert run(tiny.complete(asked(letters))).text == text
+    assert max(len(text.splitlines()) for text in texts) > 1
 
 
 def test_a_wrong_grammar_is_an_error_of_that_request_only(tiny: TransformersModel) -> None:
