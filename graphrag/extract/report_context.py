@@ -173,6 +173,12 @@ def build_report_context(
     return page.finish()
 
 
+def forget_rows() -> None:
+    """Let go of what is remembered of rows from one context to the next."""
+    _written.cache_clear()
+    _statements.cache_clear()
+
+
 def ranked_relationships(rows: CommunityRows) -> list[ContextRelationship]:
     """Return the relationships between members, by combined degree inside the community, weight, id."""
     members = {entity.id for entity in rows.entities}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _K1, _B = 1.5, 0.75  # how soon another occurrence adds little, and how much a long text is discounted
-_SLICE = 50_000  # texts whose words are sorted at once
+_SLICE = 256  # texts whose words are in memory, and sorted, at once
 _ARRAYS = {"starts": pa.int64(), "texts": pa.int32(), "counts": pa.uint16(), "lengths": pa.int32()}
 _WORD = re.compile(r"[^\W_]+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")

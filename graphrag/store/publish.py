@@ -185,6 +185,7 @@ def _write(
             titles = rows.select(["id", "title", "record_id"])
         counts[table.name] = rows.num_rows
         pq.write_table(rows, folder / f"{table.name}.parquet", compression="zstd")
+        pa.default_memory_pool().release_unused()  # else what compressing took adds up from table to table
         if vectors is not None and embedding_model is not None and table.name in vector_kinds:
             ids = vectors.ids(table.name, rows)
             searched.append(

@@ -105,6 +105,14 @@ def _pieces(text: str, start: int, end: int, size: int, count: TokenCounter) -> 
         ],
         count,
     )
+    if max(costs, default=0) <= limit and all(stop - at <= _LONG_WORD for at, stop in spans):
+        # As in nearly every text: a piece is a word.
+        return _Pieces(
+            [at for at, _ in spans],
+            [stop for _, stop in spans],
+            range(len(spans)),
+            [0, *accumulate(costs)],
+        )
     starts: list[int] = []
     words: list[int] = []
     tenths: list[int] = []
@@ -204,5 +212,5 @@ class _Pieces:
 
     starts: list[int]  # first character
     ends: list[int]
-    words: list[int]  # the pieces that begin a word, ascending
+    words: Sequence[int]  # the pieces that begin a word, ascending
     before: list[int]  # tenths of tokens of all pieces before this one; one longer than the rest

@@ -19,7 +19,12 @@ from graphrag.extract.extractive_reports import (
     extract_report,
     extractive_report_key,
 )
-from graphrag.extract.report_context import ChildReport, CommunityRows, build_report_context
+from graphrag.extract.report_context import (
+    ChildReport,
+    CommunityRows,
+    build_report_context,
+    forget_rows,
+)
 from graphrag.extract.reports import PROMPT, report_key, report_row, write_report
 from graphrag.hashing import content_hash
 from graphrag.indexing.community_rows import CommunityReader, community_digests
@@ -71,6 +76,7 @@ async def run(context: StageContext) -> None:
         brief = await _write(context, reader, written, shown, reports)
         await asyncio.to_thread(_extract, context, reader, [*extractive, *brief], reports)
         inputs.keep(here)
+    forget_rows()
 
 
 class _Inputs:
