@@ -41,12 +41,12 @@ LEFT JOIN mention_entities om ON om.mention_id = c.object_id LEFT JOIN entities 
 """
 # Every place where an entity is known to be spoken of: its own mention, or a relation's sentence.
 _SPOKEN = """
-SELECT DISTINCT x.entity_id, m.text_unit_id, m.start_char
-FROM mention_entities x JOIN entity_mentions m ON m.id = x.mention_id WHERE m.start_char IS NOT NULL
-UNION
-SELECT x.entity_id, r.text_unit_id, r.start_char
-FROM relation_mentions r JOIN mention_entities x ON x.mention_id IN (r.head_id, r.tail_id)
-WHERE r.start_char IS NOT NULL
+SELECT DISTINCT x.entity_id, p.text_unit_id, p.start_char
+FROM (
+    SELECT id AS mention_id, text_unit_id, start_char FROM entity_mentions
+    UNION ALL SELECT head_id, text_unit_id, start_char FROM relation_mentions
+    UNION ALL SELECT tail_id, text_unit_id, start_char FROM relation_mentions
+) p JOIN mention_entities x ON x.mention_id = p.mention_id WHERE p.start_char IS NOT NULL
 """
 # All places of every text unit that speaks of one of the wanted: a sentence names its other entities too.
 _PLACES = f"""
