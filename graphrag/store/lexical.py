@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +71,7 @@ class Postings:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Postings:
         """Read ``texts``."""
-        vocabulary: dict[str, int] = {}
+        vocabulary: dict[str, int] = defaultdict(count().__next__)  # a new term has the next number
         lengths = np.zeros(len(texts), dtype=np.int32)
         parts: list[tuple[npt.NDArray[np.int64], ...]] = []
         for start in range(0, len(texts), _SLICE):
@@ -77,7 +79,7 @@ class Postings:
             here = texts[start : start + _SLICE]
             for place, text in enumerate(here, start):
                 before = len(found)
-                found += [vocabulary.setdefault(term, len(vocabulary)) for term in terms(text)]
+                found += [vocabulary[term] for term in terms(text)]
                 lengths[place] = len(found) - before
             owners = np.repeat(np.arange(start, start + len(here)), lengths[start : start + len(here)])
             pairs, counts = np.unique(np.array(found, np.int64) << 32 | owners, return_counts=True)
@@ -89,7 +91,9 @@ class Postings:
         pairs, counts = pairs[order], counts[order]
         starts = np.searchsorted(pairs >> 32, np.arange(len(vocabulary) + 1))
         holders = (pairs & (1 << 32) - 1).astype(np.int32)
-        return cls(vocabulary, starts, holders, np.minimum(counts, 2**16 - 1).astype(np.uint16), lengths)
+        return cls(
+            dict(vocabulary), starts, holders, np.minimum(counts, 2**16 - 1).astype(np.uint16), lengths
+        )
 
     def of_term(self, term: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint16]]:
         """Return the texts that hold ``term``, and how often each does."""
