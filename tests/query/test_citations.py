@@ -67,6 +67,19 @@ def test_a_source_leads_to_the_sentence_with_most_words_in_common(index: Index) 
     assert_true_to_documents(index, (first, second))
 
 
+def test_a_quote_is_found_word_for_word_or_not_at_all(index: Index) -> None:
+    resolver = CitationResolver(GraphView(index))
+    row_id, text = (index.table("text_units")[name][0].as_py() for name in ("id", "text"))
+    quote = text[5:25]
+    found = resolver.quote_in_unit(row_id, quote)
+    assert found is not None
+    assert resolver.text_of(found) == quote
+    assert found.via == ("Sources (0)",)
+    assert resolver.quote_in_unit(row_id, "No text says this.") is None
+    assert resolver.quote_in_unit("of no text unit", quote) is None
+    assert resolver.quote_in_unit(row_id, "") is None
+
+
 def test_an_entity_leads_to_a_sentence_that_names_it(index: Index) -> None:
     brack = number(index, "entities", "title", "Jonas Brack")
     (citation,) = cited(index, f"Brack was accused and the court cleared him. [Data: Entities ({brack})]")
