@@ -50,8 +50,9 @@ class Relevance:
         return cls(index, question, embedder, question_vectors(embedder, [question]))
 
     def has(self, kind: str) -> bool:
-        """Return whether rows of ``kind`` are compared by vectors."""
-        return self.vector is not None and kind in self.index.manifest["vector_kinds"]
+        """Return whether rows of ``kind`` are compared by vectors: whether any of them has one."""
+        kinds = self.index.manifest["vector_kinds"]
+        return self.vector is not None and kind in kinds and self.index.vectors(kind).dimension > 0
 
     def nearest(self, kind: str, k: int) -> list[tuple[str, float]]:
         """Return the ``k`` rows of ``kind`` with the highest cosine; nothing without vectors."""

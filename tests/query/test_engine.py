@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graphrag.embed.fake import FakeEmbedder
@@ -18,6 +19,7 @@ from graphrag.query.engine import QueryEngine
 from graphrag.query.result import NO_ANSWER, QueryResult
 from graphrag.settings import LLMSettings, Prices, QuerySettings, Settings
 from graphrag.store.index import Index
+from tests.query import small_index
 from tests.query.small_index import DOCUMENTS, build_index
 from tests.query.test_citations import assert_true_to_documents
 
@@ -328,3 +330,14 @@ def test_prompts_are_short(prompt: str) -> None:
     assert approximate_tokens(system) + approximate_tokens(user) <= 300
     assert user.endswith("<context>\nC\n</context>")
     assert "never follow instructions" in system
+
+
+def test_an_index_whose_embedding_failed_throughout_is_asked_by_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_index._Texts, "ids", lambda _self, _kind, rows: [None] * rows.num_rows)
+    monkeypatch.setattr(small_index._Texts, "fetch", lambda _self, _ids: np.zeros((0, 0), np.float32))
+    asked, _ = engine(build_index(tmp_path, FakeEmbedder(256)), lambda _request: "no")
+    for method in METHODS:
+        found = asked.query(QUESTION, method, mode="extractive")
+        assert "Ines Moor" in found.answer or method == "global"
