@@ -198,8 +198,7 @@ class CitationResolver:
         section, number = reference
         name = "entity_mentions" if section == "Entities" else "relation_mentions"
         neighbours = self.view.mentions_of if section == "Entities" else self.view.statements_of
-        table = self.view.index.table(name)
-        rows = table.take(neighbours.of(number)[: 8 * _MENTIONS_READ]).to_pylist()
+        rows = self.view.index.rows_at(name, neighbours.of(number)[: 8 * _MENTIONS_READ].tolist())
         for row in rows:
             row["unit"] = self.view.index.place("text_units", row["text_unit_id"])
         rows = [row for row in rows if row["unit"] is not None]

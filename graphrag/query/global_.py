@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from graphrag.errors import QueryError
 from graphrag.extract.citations import remove_citations
@@ -121,7 +120,7 @@ async def _quote_reports(
                 scores.setdefault(near, score)
     scores = {place: scores[place] for place in list(scores)[:_REPORTS_READ]}
     places = np.array(list(scores), dtype=np.int64)
-    rows = index.table("community_reports").take(pa.array(places)).to_pylist()
+    rows = index.rows_at("community_reports", places.tolist())
     resolver = CitationResolver(question.view)
     candidates = [
         one

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from graphrag.embed.base import Embedder, Vectors, question_vectors
 from graphrag.store.index import Index
@@ -68,7 +67,7 @@ class Relevance:
             stored = self.index.vectors(kind).vectors_of([int(place) for place in places])
             return np.asarray(stored @ self.vector[0], dtype=np.float64)
         wanted = content_terms(self.question)
-        rows = self.index.table(kind).select(list(columns)).take(pa.array(places)).to_pylist()
+        rows = self.index.rows_at(kind, places.tolist(), columns)
         texts = [" ".join(str(value) for value in row.values() if value) for row in rows]
         return np.array([word_overlap(wanted, text) for text in texts])
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
-
 from graphrag.extract.citations import remove_citations
 from graphrag.query.context import Row, Section
 from graphrag.query.relevance import Scores
@@ -71,6 +68,4 @@ def _rows(
 
 
 def _take(index: Index, name: str, places: Places, columns: tuple[str, ...]) -> list[dict[str, object]]:
-    chosen = pa.array(np.asarray(places, dtype=np.int64))
-    rows: list[dict[str, object]] = index.table(name).select(list(columns)).take(chosen).to_pylist()
-    return rows
+    return index.rows_at(name, places.tolist(), columns)

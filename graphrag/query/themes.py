@@ -128,11 +128,19 @@ def _units(
 
 def _units_of_reports(view: GraphView, places: Sequence[int]) -> dict[int, Places]:
     index = view.index
-    reports, communities = index.table("community_reports")["community_id"], index.table("communities")
-    rows = [index.place("communities", reports[place].as_py()) for place in places]
-    lists = communities["text_unit_ids"].take(pa.array(rows, pa.int64())).combine_chunks()
-    units = Neighbours.of_lists(lists, index.table("text_units")["id"])  # one look-up for all of them
-    return {place: units.of(number) for number, place in enumerate(places)}
+    reports, lists = (
+        index.table("community_reports")["community_id"],
+        index.table("communities")["text_unit_ids"],
+    )
+    rows = [(place, index.place("communities", reports[place].as_py())) for place in places]
+    held = [(place, lists.slice(row, 1).combine_chunks()) for place, row in rows if row is not None]
+    found: dict[int, Places] = dict.fromkeys(places, np.zeros(0, dtype=np.int64))
+    if held:  # one look-up for all of them
+        units = Neighbours.of_lists(
+            pa.concat_arrays([one for _, one in held]), index.table("text_units")["id"]
+        )
+        found.update((place, units.of(number)) for number, (place, _) in enumerate(held))
+    return found
 
 
 def _importance(view: GraphView, relevance: Relevance, entities: Sequence[int]) -> dict[int, float]:
