@@ -90,6 +90,8 @@ def vocabulary(size: int, seed: int = 7) -> Vocabulary:
 
 
 def _words(random: np.random.Generator, count: int, longest: int) -> list[str]:
+    while len(_SYLLABLES) ** longest < 2 * count:  # else there are not so many to be found
+        longest += 1
     found: dict[str, None] = {}
     while len(found) < count:
         parts = random.integers(0, len(_SYLLABLES), size=int(random.integers(2, longest + 1)))
