@@ -137,7 +137,7 @@ def test_what_cannot_be_compared_is_refused(comparison: Comparison, tmp_path: Pa
 
 
 def test_options_are_weighed_as_if_each_was_read_alone(tiny: Path, tmp_path: Path) -> None:
-    generator = load_generator(str(tiny))
+    generator = load_generator(str(tiny), dtype=torch.float32)
     prompt = generator.encode([("user", "what?")])
     options = ["red", "a blue one", "x"]
     alone = [
@@ -158,7 +158,7 @@ def test_options_are_weighed_as_if_each_was_read_alone(tiny: Path, tmp_path: Pat
 
 
 def test_losses_are_those_of_the_model(tiny: Path) -> None:
-    generator = load_generator(str(tiny))
+    generator = load_generator(str(tiny), dtype=torch.float32)
     model = AutoModelForCausalLM.from_pretrained(tiny)
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     prompt, answer = generator.encode([("user", "ab")]), tokenizer("cd")["input_ids"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,9 @@ def test_an_adapter_over_four_bits_is_merged_into_them_made_whole(tmp_path: Path
     changed(wide, "lora", tmp_path / "adapter")
     merge_adapter(str(wide), tmp_path / "adapter", tmp_path / "merged", dtype="float32", bits=4)
     merge_adapter(str(wide), tmp_path / "adapter", tmp_path / "other", dtype="float32", bits=16)
-    four, _ = load_base(str(wide), choose_path(get_method("qlora")))
+    # In float32 on every processor: bfloat16's rounding is larger than the difference that is looked for.
+    path = replace(choose_path(get_method("qlora")), dtype="float32")
+    four, _ = load_base(str(wide), path)
     served = logits(load_adapter(four, str(tmp_path / "adapter")))
     merged, other = (logits(AutoModelForCausalLM.from_pretrained(tmp_path / n)) for n in ("merged", "other"))
     assert (merged - served).norm() < 0.02 * (other - served).norm()
