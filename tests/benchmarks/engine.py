@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -142,12 +142,24 @@ def endpoint(shared: Path, *options: str) -> Iterator[Endpoint]:
         found.close()
 
 
-def project(root: Path, shared: Path, books: int, address: str, **llm: Any) -> None:
-    """Write the project: ``books`` books and settings that ask the endpoint for everything."""
+def write_books(root: Path, shared: Path, books: int) -> None:
+    """Write ``books`` books into the folder ``input`` of a new ``root``."""
     (root / "input").mkdir(parents=True)
     text = gzip.decompress((shared / "bench" / "book.txt.gz").read_bytes()).decode()
     for copy in range(books):
         (root / "input" / f"book{copy:02}.txt").write_text(with_other_names(text, copy), encoding="utf-8")
+
+
+def add_document(root: Path, shared: Path) -> None:
+    """Write the document of an update beside the books."""
+    (root / "input" / "extra.txt").write_bytes(
+        gzip.decompress((shared / "bench" / "extra.txt.gz").read_bytes())
+    )
+
+
+def project(root: Path, shared: Path, books: int, address: str, **llm: Any) -> None:
+    """Write the project: ``books`` books and settings that ask the endpoint for everything."""
+    write_books(root, shared, books)
     model = {"provider": "openai", "model": "mock", "base_url": address, "api_key": "x"}
     settings = {"llm": {**model, "concurrency": 16, **llm}, "embedding": model}
     (root / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")
@@ -164,17 +176,27 @@ def measured(mock: Endpoint, root: Path, *arguments: str) -> dict[str, Any]:
         raise SystemExit(done.stderr)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     result["wall_s"] = round(time.perf_counter() - begun, 1)
-    seen = mock.stats()
-    calls = seen["llm_calls"] + seen["embedding_calls"]
-    result |= {name: seen[name] for name in ("llm_calls", "prompt_tokens", "completion_tokens")}
-    result |= {"embedding_calls": seen["embedding_calls"], "embedded_texts": seen["embedding_items"]}
+    result |= served(mock)
+    calls = result["llm_calls"] + result["embedding_calls"]
     result["ms_per_call"] = round(1000 * result["work_cpu_s"] / max(1, calls), 2)
-    result["in_flight"] = seen["max_concurrency"]
-    result["families"] = {k: [v["calls"], v["prompt_tokens"]] for k, v in seen["families"].items()}
-    kept = [path for path in root.rglob("*") if path.is_file() and ".graphrag" in path.parts]
-    result["files"] = len(kept)
-    result["mb_kept"] = round(sum(path.stat().st_size for path in kept) / 2**20, 2)
-    return result
+    return result | kept(path for path in root.rglob("*") if ".graphrag" in path.parts)
+
+
+def served(mock: Endpoint) -> dict[str, Any]:
+    """Return what the endpoint counted since it was reset."""
+    seen = mock.stats()
+    return {name: seen[name] for name in ("llm_calls", "prompt_tokens", "completion_tokens")} | {
+        "embedding_calls": seen["embedding_calls"],
+        "embedded_texts": seen["embedding_items"],
+        "in_flight": seen["max_concurrency"],
+        "families": {k: [v["calls"], v["prompt_tokens"]] for k, v in seen["families"].items()},
+    }
+
+
+def kept(paths: Iterable[Path]) -> dict[str, Any]:
+    """Count the files among ``paths`` and their MiB."""
+    sizes = [path.stat().st_size for path in paths if path.is_file()]
+    return {"files": len(sizes), "mb_kept": round(sum(sizes) / 2**20, 2)}
 
 
 def growth(shared: Path, books: list[int], *, update: bool, gleanings: int) -> dict[str, Any]:
@@ -192,8 +214,7 @@ def growth(shared: Path, books: list[int], *, update: bool, gleanings: int) -> d
             for method, question in QUESTIONS.items():
                 found[method] = measured(mock, root, method, question)
             if update and count == max(books):
-                extra = gzip.decompress((shared / "bench" / "extra.txt.gz").read_bytes())
-                (root / "input" / "extra.txt").write_bytes(extra)
+                add_document(root, shared)
                 found["update"] = measured(mock, root, "index")
                 found["update"]["share"] = _shares(found["index"], found["update"])
                 found["update"]["in_community"] = coverage(root, "extra.txt")

@@ -13,7 +13,6 @@ lie in ``TIKTOKEN_CACHE_DIR`` (litellm's package carries them).
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import subprocess
@@ -22,7 +21,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.engine import QUESTIONS, endpoint, measured, project, with_other_names
+from tests.benchmarks.engine import (
+    QUESTIONS,
+    Endpoint,
+    add_document,
+    endpoint,
+    kept,
+    measured,
+    project,
+    served,
+    write_books,
+)
 
 _COMMON = """
 import asyncio, glob, json, os, resource, sys, time
@@ -154,7 +163,7 @@ tell(work)
 _UPDATES = ("lightrag", "nano", "fast")  # by the same call; Microsoft GraphRAG has a command of its own
 
 
-def peer(mock: Any, root: Path, engine: str, python: str, phase: str) -> dict[str, Any]:
+def peer(mock: Endpoint, root: Path, engine: str, python: str, phase: str) -> dict[str, Any]:
     """Run one phase of another engine; return its figures and the endpoint's."""
     mock.stats(reset=True)
     begun = time.perf_counter()
@@ -166,34 +175,28 @@ def peer(mock: Any, root: Path, engine: str, python: str, phase: str) -> dict[st
     if done.returncode != 0 or not lines:
         return {"error": (done.stderr or done.stdout)[-2000:]}
     result: dict[str, Any] = {**json.loads(lines[-1]), "wall_s": round(time.perf_counter() - begun, 1)}
-    seen = mock.stats()
-    result |= {name: seen[name] for name in ("llm_calls", "prompt_tokens", "embedding_calls")}
-    result["embedded_texts"] = seen["embedding_items"]
-    kept = [one for one in root.rglob("*") if one.is_file() and one.parent.name not in ("input", "prompts")]
-    result["files"] = len(kept)
-    result["mb_kept"] = round(sum(one.stat().st_size for one in kept) / 2**20, 1)
-    return result
+    return {
+        **result,
+        **served(mock),
+        **kept(one for one in root.rglob("*") if one.parent.name not in ("input", "prompts")),
+    }
 
 
 def run(shared: Path, books: int, engine: str, python: str) -> dict[str, Any]:
     """Index ``books`` books, ask, and add a document."""
-    extra = gzip.decompress((shared / "bench" / "extra.txt.gz").read_bytes())
-    text = gzip.decompress((shared / "bench" / "book.txt.gz").read_bytes()).decode()
     ours = engine == "ours"
     with endpoint(shared) as mock, tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "project"
         if ours:
             project(root, shared, books, mock.address)
         else:
-            (root / "input").mkdir(parents=True)
-            for copy in range(books):
-                (root / "input" / f"book{copy:02}.txt").write_text(with_other_names(text, copy))
+            write_books(root, shared, books)
         results = {}
         for phase in ("index", *QUESTIONS, "update"):
             if phase == "update":
                 if not ours and engine not in _UPDATES:
                     continue
-                (root / "input" / "extra.txt").write_bytes(extra)
+                add_document(root, shared)
             asked = "index" if phase == "update" else phase
             if ours:
                 question = [QUESTIONS[phase]] if phase in QUESTIONS else []
