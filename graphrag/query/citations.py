@@ -301,9 +301,9 @@ class CitationResolver:
 
     def _unit(self, place: int) -> _Unit:
         if place not in self._units:
-            table = self.view.index.table("text_units")
-            row = (table[name][place].as_py() for name in ("document_id", "start_char", "text"))
-            self._units[place] = _Unit(*row)
+            columns = ("document_id", "start_char", "text")
+            row = self.view.index.rows_at("text_units", [place], columns)[0]
+            self._units[place] = _Unit(*(row[name] for name in columns))
         return self._units[place]
 
     def _document(self, document_id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from graphrag.retrieve.graph_view import GraphView
@@ -48,11 +49,15 @@ class Naming:
             table = self.view.index.table("entities")
             names = (self.title(entity), *(table["aliases"][entity].as_py() or ()))
             words = [terms(name) for name in names]
-            spelled = dict.fromkeys(" ".join(one) for one in words if not FUNCTION_WORDS.issuperset(one))
-            known[entity] = tuple(f" {name} " for name in spelled if len(name) >= _SHORTEST_NAME)
+            spelled = dict.fromkeys(_framed(one) for one in words if not FUNCTION_WORDS.issuperset(one))
+            known[entity] = tuple(name for name in spelled if len(name.strip()) >= _SHORTEST_NAME)
         return known[entity]
 
 
 def spell(text: str) -> str:
     """Return the search terms of ``text`` with a blank around each, so that names are found whole."""
-    return f" {' '.join(terms(text))} "
+    return _framed(terms(text))
+
+
+def _framed(words: Sequence[str]) -> str:
+    return f" {' '.join(words)} "
