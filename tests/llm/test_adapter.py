@@ -43,7 +43,8 @@ def test_serves_every_kind(folder: Path, name: str, tmp_path: Path) -> None:
     job = Generation(prompt=generator.encode(messages), max_tokens=8)
     generator.run([job])
     plain = load_generator(str(folder), dtype=torch.float32, rows=2)
-    ids = torch.tensor([plain.encode(messages)])
+    device = next(tuned.parameters()).device
+    ids = torch.tensor([plain.encode(messages)], device=device)
     expected: list[int] = []
     with torch.no_grad():
         for _ in range(8):  # no cache: every token anew
@@ -55,7 +56,7 @@ def test_serves_every_kind(folder: Path, name: str, tmp_path: Path) -> None:
             if token in generator.ends:
                 break
             expected.append(token)
-            ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
+            ids = torch.cat([ids, torch.tensor([[token]], device=device)], dim=1)
     assert job.tokens == expected
     untouched = Generation(prompt=plain.encode(messages), max_tokens=8)
     plain.run([untouched])

@@ -58,7 +58,9 @@ def test_decoding_in_place_gives_what_reading_everything_anew_gives(generator: G
     tokens = list(one.prompt)
     for token in one.tokens:
         with torch.no_grad():
-            logits = generator.model(input_ids=torch.tensor([tokens])).logits[0, -1]
+            logits = generator.model(input_ids=torch.tensor([tokens], device=generator.model.device)).logits[
+                0, -1
+            ]
         assert int(logits.argmax()) == token
         tokens.append(token)
 

@@ -35,7 +35,7 @@ def changed(base: Path, name: str, folder: Path) -> None:
 
 def logits(model: torch.nn.Module) -> torch.Tensor:
     with torch.no_grad():
-        return model.eval()(input_ids=IDS).logits
+        return model.eval()(input_ids=IDS.to(next(model.parameters()).device)).logits.cpu()
 
 
 @pytest.mark.parametrize("name", ["lora", "bitfit", "head"])

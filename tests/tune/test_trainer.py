@@ -90,14 +90,26 @@ def test_examples_share_the_turns_they_open_with(tiny: Path) -> None:
     assert all(row_length(row) == packed_row([row])["input_ids"].shape[1] for row in rows)
 
 
+def on_device(row: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Return a packed row where the model is, as the training loop puts it."""
+    return {
+        name: part.to(model.device) if isinstance(part, torch.Tensor) else part for name, part in row.items()
+    }
+
+
 @pytest.mark.parametrize("kind", ["sdpa", "eager"])
 def test_packed_examples_do_not_see_each_other(tiny: Path, kind: str) -> None:
     model, tokenizer = load_base(str(tiny), choose_path(get_method("lora"), bits=32))
     model.set_attn_implementation(kind)
     examples = encode_pairs(tokenizer, conversations(), max_tokens=200).examples
     (row,) = pack(examples[:6], 2000)
-    packed = packed_row([row])
-    alone = torch.cat([model(input_ids=torch.tensor([e.tokens])).logits[0, e.prompt - 1 : -1] for e in row])
+    packed = on_device(packed_row([row]), model)
+    alone = torch.cat(
+        [
+            model(input_ids=torch.tensor([e.tokens], device=model.device)).logits[0, e.prompt - 1 : -1]
+            for e in row
+        ]
+    )
     learnt = (packed["labels"][0, 1:] != IGNORED).nonzero()[:, 0]
     assert torch.allclose(PackedForward(model)(packed, learnt), alone, atol=1e-4)
 
@@ -112,7 +124,7 @@ def test_layers_below_the_first_trained_one_are_computed_once_and_nothing_change
         assert forward.frozen == frozen_layers(model) == 1
         if whole:
             forward.frozen = 0
-        packed = packed_row([examples[:6]])
+        packed = on_device(packed_row([examples[:6]]), model)
         labels = packed["labels"][0, 1:]
         learnt = (labels != IGNORED).nonzero()[:, 0]
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
@@ -129,7 +141,7 @@ def test_layers_below_the_first_trained_one_are_computed_once_and_nothing_change
     (apart, kept), (whole, none) = losses(False), losses(True)
     assert apart == pytest.approx(whole, abs=1e-5)
     assert apart[2] < apart[0]
-    assert (kept, none) == (1, 0)
+    assert (kept, none) == (1 if choose_path(get_method("lora")).device == "cpu" else 0, 0)
 
 
 @pytest.mark.parametrize(("method", "frozen"), [("lora", 0), ("bitfit", 0), ("head", 2), ("full", 0)])
@@ -215,8 +227,8 @@ def test_full_tuning_writes_a_model_that_loads(tiny: Path, pairs: list[Pair], tm
 
     result = run(tiny, pairs, tmp_path / "a", method="full", learning_rate=3e-3)
     assert result.trainable_parameters == result.total_parameters
-    model = AutoModelForCausalLM.from_pretrained(result.folder)
     base, _ = load_base(str(tiny), choose_path(get_method("full")))
+    model = AutoModelForCausalLM.from_pretrained(result.folder).to(base.device)
     assert count_parameters(model).total == result.total_parameters
     assert not torch.equal(model.model.layers[0].mlp.up_proj.weight, base.model.layers[0].mlp.up_proj.weight)
 

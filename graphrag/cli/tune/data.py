@@ -38,6 +38,10 @@ def data(
     copies: Annotated[int, typer.Option(help="Records of each text, each cut another way.", min=1)] = 1,
     times: Annotated[int, typer.Option(help="How often every record is written.", min=1)] = 1,
     max_words: Annotated[int | None, typer.Option(help="Longest passage.", min=1)] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(help="Words of a passage where whole texts are cut; by default as extraction.", min=20),
+    ] = None,
     shippable: Annotated[
         bool,
         typer.Option("--shippable", help="Only data whose licence lets a trained adapter be given away."),
@@ -56,6 +60,7 @@ def data(
         part=part,
         copies=copies,
         max_words=max_words,
+        window=window,
         vary=vary,
         shippable=shippable,
     )

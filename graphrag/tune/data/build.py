@@ -61,12 +61,14 @@ def build_records(
     part: str = "train",
     copies: int = 1,
     max_words: int | None = None,
+    window: int | None = None,
     vary: bool = True,
     shippable: bool = False,
 ) -> list[TuningRecord]:
     """Return the records of ``sources``, each once, in an order drawn with ``seed``.
 
-    ``part`` is the part of each gold corpus (``train``, ``held-out`` or ``all``). Passages of more than
+    ``part`` is the part of each gold corpus (``train``, ``held-out`` or ``all``); ``window``: how many words
+    are read at once where a text is cut as extraction cuts it. Passages of more than
     ``max_words`` words are left out before the draw; with ``shippable`` so are records of any licence
     but those that let a trained adapter be given away.
 
@@ -78,7 +80,7 @@ def build_records(
     for source in sources:
         records = [
             record
-            for record in _records(source, seed, part, copies, vary=vary)
+            for record in _records(source, seed, part, copies, window, vary=vary)
             if (max_words is None or len(record.prompt[-1][1].split()) <= max_words)
             and (not shippable or may_ship(record.meta["licence"]))
         ]
@@ -98,10 +100,14 @@ def may_ship(licence: str) -> bool:
     return all(re.sub(r" \d[\d.]*$", "", name) in SHIPPABLE for name in names)
 
 
-def _records(source: DataSource, seed: int, part: str, copies: int, *, vary: bool) -> list[TuningRecord]:
+def _records(
+    source: DataSource, seed: int, part: str, copies: int, window: int | None, *, vary: bool
+) -> list[TuningRecord]:
+    sized = {} if window is None else {"words": window}
     if source.kind == RECORDED:
         recording = read_recording(source.path)
-        return recorded_records(recording, source=source.path.name, licence=source.licence or "none stated")
+        licence = source.licence or "none stated"
+        return recorded_records(recording, source=source.path.name, licence=licence, **sized)
     if source.kind == INDEX:
         return index_records(source.path, seed=seed if vary else None)
     folder = source.path
@@ -110,5 +116,5 @@ def _records(source: DataSource, seed: int, part: str, copies: int, *, vary: boo
     for file in files:
         corpus = part_of(read_gold(file, source.kind), part)
         corpus = replace(corpus, licence=source.licence or corpus.licence)
-        records += gold_records(corpus, seed=seed, copies=copies, vary=vary)
+        records += gold_records(corpus, seed=seed, copies=copies, vary=vary, **sized)
     return records

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphrag.extract.compact import ExtractionSchema, windows
+from graphrag.extract.compact import WINDOW_WORDS, ExtractionSchema, windows
 from graphrag.extract.gold import GoldCorpus, GoldText
 from graphrag.extract.gold.passages import Passage, gold_passage
 from graphrag.text.sentences import sentence_spans
@@ -25,16 +25,19 @@ _MOST_LISTED = 10
 _MOST_SENTENCES = 4
 
 
-def gold_records(corpus: GoldCorpus, *, seed: int, copies: int = 1, vary: bool = True) -> list[TuningRecord]:
+def gold_records(
+    corpus: GoldCorpus, *, seed: int, copies: int = 1, vary: bool = True, words: int = WINDOW_WORDS
+) -> list[TuningRecord]:
     """Return ``copies`` records of every passage of ``corpus``; the same seed gives the same records.
 
-    With ``vary`` off every record has the corpus's own schema, and a text is cut as extraction cuts it.
+    With ``vary`` off every record has the corpus's own schema, and a text is cut as extraction cuts it, into
+    windows of about ``words`` words.
     """
     records = []
     for text in corpus.texts:
         for copy in range(copies):
             chance = random.Random(f"{seed}/{copy}/{text.id}")  # noqa: S311 - a split, not a secret
-            spans = _random_spans(text, chance) if vary else windows(text.text)
+            spans = _random_spans(text, chance) if vary else windows(text.text, words)
             for passage in (gold_passage(text, *span) for span in spans):
                 # A corpus without types lists only what its triples name: no triple, nothing to learn.
                 if not (passage.entities if corpus.schema.entity_types is not None else passage.relations):
