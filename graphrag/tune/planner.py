@@ -37,6 +37,10 @@ class PlannerTraining:
     ``forget`` is the share of steps that lose their own weights in a batch, so that the words of a
     relation have to be read too; ``elsewhere`` weighs the loss over all paths of the batch (also
     those that do not exist from the start), which is what lets the planner notice a missing path.
+
+    A path that no question of the batch asks for is unlabelled, not wrong: it counts ``exp(-unasked)`` as
+    much as another question's path does. Without that the planner learns which paths are asked for,
+    and refuses the others for good (``docs/experiments/paths.md``). ``margin`` is what the planner doubts by.
     """
 
     epochs: int = 6
@@ -46,11 +50,13 @@ class PlannerTraining:
     size: int = 96
     forget: float = 0.3
     elsewhere: float = 0.5
+    unasked: float = 8.0
+    margin: float = 1.5
     seed: int = 0
 
 
 # Many relations, one question or two for each, and no graph: longer, with more weight decay.
-PLANS_TRAINING = PlannerTraining(epochs=15, batch_size=128, weight_decay=1e-2, forget=0.2)
+PLANS_TRAINING = PlannerTraining(epochs=15, batch_size=128, weight_decay=1e-2, forget=0.2, unasked=0.0)
 
 
 def train_step_scorer(
@@ -104,7 +110,7 @@ def train_step_scorer(
             if advance is not None:
                 advance(len(rows), float(loss.detach()))
     trained = {name: value.detach().numpy() for name, value in weights.items()}
-    return StepScorer(trained, tuple(names), plans, embedder.model_id, trained_on)
+    return StepScorer(trained, tuple(names), plans, embedder.model_id, trained_on, training.margin)
 
 
 @dataclass(slots=True)
@@ -200,6 +206,7 @@ def _loss(
         scores = scores + roles["any"][:, paths[:, place]] * present[:, place]
         if place:
             scores = scores + pairs[paths[:, place - 1], paths[:, place]] * present[:, place]
+    scores = scores - training.unasked * (~batch.gold.any(0))[None, :]
     among = torch.logsumexp(scores.masked_fill(~batch.gold, -torch.inf), 1)
     here = torch.logsumexp(scores.masked_fill(~batch.grounded, -torch.inf), 1) - among
     anywhere = torch.logsumexp(scores, 1) - among

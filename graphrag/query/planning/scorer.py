@@ -45,9 +45,7 @@ HOPS_SCALE = 20.0
 MOST_HOPS = 6
 KIND = "steps"
 _WIDTH = 64
-# A known plan that the graph lacks must score higher by this for "not in the graph". Measured on questions
-# of more hops than were trained on, 3.5 still refuses 7 % by mistake, and 95 % where the gold edge is gone.
-_MARGIN = 4.5
+_MARGIN = 4.5  # of planners whose file names none: those trained before there was a choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,8 @@ class StepScorer:
     """Weights of the planner, as :mod:`graphrag.tune.planner` trains them.
 
     ``steps`` are the names that have weights of their own beside those of their text; any other
-    step is scored by its text alone. ``plans`` are the paths seen in training, by name.
+    step is scored by its text alone. ``plans`` are the paths seen in training, by name. One of them that the
+    graph lacks must score higher by ``margin`` than all that it has for "not in the graph".
     """
 
     weights: Mapping[str, Floats]
@@ -63,11 +62,12 @@ class StepScorer:
     plans: tuple[tuple[str, ...], ...]
     encoder: str
     trained_on: str = ""
+    margin: float = _MARGIN
 
     def save(self, folder: Path) -> None:
         """Write ``planner.json`` and ``planner.safetensors`` into ``folder``."""
         config = {"kind": KIND, "encoder": self.encoder, "trained_on": self.trained_on, "steps": self.steps}
-        write_planner(folder, {**config, "plans": self.plans}, self.weights)
+        write_planner(folder, {**config, "margin": self.margin, "plans": self.plans}, self.weights)
 
     @classmethod
     def load(cls, folder: Path) -> StepScorer:
@@ -83,6 +83,7 @@ class StepScorer:
             plans=tuple(tuple(plan) for plan in config["plans"]),
             encoder=config["encoder"],
             trained_on=config["trained_on"],
+            margin=config.get("margin", _MARGIN),
         )
 
 
@@ -221,12 +222,13 @@ class StepPlanner:
     ) -> tuple[str, ...] | None:
         """Return the best plan known from training that beats ``best`` and is not grounded here."""
         found: tuple[float, tuple[str, ...]] | None = None
+        least = best + self.scorer.margin
         for names in self.scorer.plans:
             path = trie.graph.path(names)
             if path is None or len(path) > max_hops:
                 continue
             score = reading.path(names)
-            if score > best + _MARGIN and (found is None or score > found[0]) and not trie.exists(path):
+            if score > least and (found is None or score > found[0]) and not trie.exists(path):
                 found = (score, names)
         return None if found is None else found[1]
 
