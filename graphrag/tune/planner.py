@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class PlannerTraining:
     relation have to be read too; ``elsewhere`` weighs the loss over all paths of the batch (also
     those that do not exist from the start), which is what lets the planner notice a missing path.
 
-    A path that no question of the batch asks for is unlabelled, not wrong: it counts ``exp(-unasked)`` as
+    A path that no question of the training asks for is unlabelled, not wrong: it counts ``exp(-unasked)`` as
     much as another question's path does. Without that the planner learns which paths are asked for,
     and refuses the others for good (``docs/experiments/paths.md``). ``margin`` is what the planner doubts by.
     """
@@ -92,6 +92,7 @@ def train_step_scorer(
     readings = dict(zip(questions, embedder.embed_tokens(questions), strict=True))
     texts = torch.from_numpy(embedder.embed([step_text(name) for name in names]))
     place_of = {name: place for place, name in enumerate(names)}
+    asked = frozenset(plans)
     dice = np.random.default_rng(training.seed)
     generator = torch.Generator().manual_seed(training.seed)
     weights = _fresh(embedder.dimension, len(names), training.size, generator)
@@ -102,7 +103,7 @@ def train_step_scorer(
         order = dice.permutation(len(usable))
         for at in range(0, len(order), training.batch_size):
             rows = [usable[place] for place in order[at : at + training.batch_size]]
-            batch = _batch(rows, readings, place_of, dice)
+            batch = _batch(rows, readings, place_of, asked, dice)
             loss = _loss(weights, batch, texts, training, generator)
             optimiser.zero_grad()
             loss.backward()
@@ -122,10 +123,15 @@ class _Batch:
     paths: torch.Tensor  # (paths, hops), places in ``steps``, -1 after the end
     grounded: torch.Tensor  # (rows, paths)
     gold: torch.Tensor  # (rows, paths)
+    unasked: torch.Tensor  # (paths,), 1.0 where no question of the training asks for it
 
 
 def _batch(
-    rows: Sequence[PlanExample], readings: dict[str, Any], place_of: dict[str, int], dice: np.random.Generator
+    rows: Sequence[PlanExample],
+    readings: dict[str, Any],
+    place_of: dict[str, int],
+    asked: Set[tuple[str, ...]],
+    dice: np.random.Generator,
 ) -> _Batch:
     import torch
 
@@ -157,7 +163,8 @@ def _batch(
         n = len(reading.spans)
         tokens[row, :n], there[row, :n] = reading.vectors, True
         places[row, :n] = positions(reading.spans, one.question.find(MASK))
-    arrays = (tokens, there, places, np.array(steps), table, grounded | wanted, wanted)
+    unasked = np.array([path not in asked for path in paths], dtype=np.float32)
+    arrays = (tokens, there, places, np.array(steps), table, grounded | wanted, wanted, unasked)
     return _Batch(*(torch.from_numpy(array) for array in arrays))
 
 
@@ -206,7 +213,7 @@ def _loss(
         scores = scores + roles["any"][:, paths[:, place]] * present[:, place]
         if place:
             scores = scores + pairs[paths[:, place - 1], paths[:, place]] * present[:, place]
-    scores = scores - training.unasked * (~batch.gold.any(0))[None, :]
+    scores = scores - training.unasked * batch.unasked[None, :]
     among = torch.logsumexp(scores.masked_fill(~batch.gold, -torch.inf), 1)
     here = torch.logsumexp(scores.masked_fill(~batch.grounded, -torch.inf), 1) - among
     anywhere = torch.logsumexp(scores, 1) - among
