@@ -51,7 +51,7 @@ class PlannerTraining:
     forget: float = 0.3
     elsewhere: float = 0.5
     unasked: float = 8.0
-    margin: float = 1.5
+    margin: float = 1.3
     seed: int = 0
 
 

@@ -28,6 +28,7 @@ from graphrag.graph.paths import PathTrie, RelationPath
 from graphrag.query.planning.base import (
     MASK,
     STOP,
+    Plan,
     PlanFor,
     Planning,
     Scores,
@@ -45,7 +46,7 @@ HOPS_SCALE = 20.0
 MOST_HOPS = 6
 KIND = "steps"
 _WIDTH = 64
-_MARGIN = 4.5  # of planners whose file names none: those trained before there was a choice
+_MARGIN = 2.25  # of planners whose file names none: those trained before there was a choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class StepScorer:
 
     ``steps`` are the names that have weights of their own beside those of their text; any other
     step is scored by its text alone. ``plans`` are the paths seen in training, by name. One of them that the
-    graph lacks must score higher by ``margin`` than all that it has for "not in the graph".
+    graph lacks must score higher than all that it has, by ``margin`` for every joint of the best of these,
+    for "not in the graph": how steps go together is what a planner is least sure of.
     """
 
     weights: Mapping[str, Floats]
@@ -211,18 +213,18 @@ class StepPlanner:
         plans = beam_search(trie, score, max_hops=max_hops, width=width, k=k)
         if not plans:
             return Planning((), False, "no relation path leads away from the start entities", 0)
-        missing = self._missing(reading, trie, max_hops, plans[0].score)
+        missing = self._missing(reading, trie, max_hops, plans[0])
         if missing is None:
             return Planning(tuple(plans), True, "no better path is known", considered)
         why = f"the question asks for {' → '.join(missing)}, which does not exist here"
         return Planning(tuple(plans), False, why, considered)
 
     def _missing(
-        self, reading: _Reading, trie: PathTrie, max_hops: int, best: float
+        self, reading: _Reading, trie: PathTrie, max_hops: int, best: Plan
     ) -> tuple[str, ...] | None:
         """Return the best plan known from training that beats ``best`` and is not grounded here."""
         found: tuple[float, tuple[str, ...]] | None = None
-        least = best + self.scorer.margin
+        least = best.score + self.scorer.margin * (len(best.path) - 1)
         for names in self.scorer.plans:
             path = trie.graph.path(names)
             if path is None or len(path) > max_hops:
