@@ -70,6 +70,15 @@ def test_what_is_held_out_is_not_trained_on(tmp_path: Path) -> None:
     assert len(seen[0] | seen[1]) == 40
 
 
+def test_a_window_says_how_much_of_a_text_is_read_at_once(tmp_path: Path) -> None:
+    source = DataSource("redocred", corpus(tmp_path), 40)
+    whole = build_records([source], seed=0, part="all", vary=False)
+    apart = build_records([source], seed=0, part="all", vary=False, window=4)
+    assert len(whole) == 40  # all three sentences of a text
+    assert len(apart) == 40  # drawn from more, for a text has two parts that name something now
+    assert max(len(turns(one)[1].split()) for one in apart) < min(len(turns(one)[1].split()) for one in whole)
+
+
 def test_sources_are_drawn_from_and_licences_kept_apart(tmp_path: Path) -> None:
     path = corpus(tmp_path)
     ade = [{"tokens": ["Aspirin", "works", "."], "entities": [[0, 1, "Drug"]], "relations": []}]

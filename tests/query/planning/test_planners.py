@@ -220,6 +220,8 @@ def test_a_saved_scorer_plans_alike(
         for who in (planner, StepPlanner(scorer, embedder))
     )
     assert [plan.path for plan in one.plans] == [plan.path for plan in other.plans]
+    assert isinstance(planner, StepPlanner)
+    assert planner.scorer.margin == scorer.margin == PlannerTraining().margin
     assert fits(tmp_path, embedder)
     with pytest.raises(ConfigError, match="reads with"):
         make_planner("tuned", FakeEmbedder(32), folder=tmp_path)
@@ -227,6 +229,24 @@ def test_a_saved_scorer_plans_alike(
         make_planner("tuned", embedder, folder=tmp_path / "nothing")
     with pytest.raises(ConfigError, match="There are: embed, tuned, llm"):
         make_planner("guess", embedder)
+
+
+def test_a_path_that_nobody_asked_for_is_not_taken_for_wrong() -> None:
+    graph, embedder = small_graph(), FakeEmbedder(64)
+    shared = ("starred_actors", "~starred_actors")
+    examples = [one for one in small_examples(graph) if shared not in one.gold]
+    beside = [one for one in examples if shared in one.paths]
+    assert beside
+
+    def pushed(unasked: float) -> float:
+        """Return how far below the gold paths the planner puts the one that no question asks for."""
+        training = PlannerTraining(epochs=80, size=16, unasked=unasked)
+        planner = StepPlanner(train_step_scorer(examples, embedder, training), embedder)
+        asked = [PlanFor(one.question, one.question) for one in beside]
+        scores = planner.rank(asked, [shared, *(one.gold[0] for one in beside)])
+        return float(np.mean(np.diagonal(scores[:, 1:]) - scores[:, 0]))
+
+    assert pushed(8.0) < pushed(0.0) - 0.5
 
 
 def test_training_is_repeatable() -> None:
