@@ -50,8 +50,8 @@ class PlannerTraining:
     size: int = 96
     forget: float = 0.3
     elsewhere: float = 0.5
-    unasked: float = 8.0
-    margin: float = 1.3
+    unasked: float = 4.0
+    margin: float = 1.5
     seed: int = 0
 
 

@@ -99,11 +99,11 @@ def _tuned(folder: Path, embedder: Embedder | None) -> Planner:
 
 
 def _load_adapter(folder: Path) -> Generator:
-    from graphrag.llm.embedded import embedded_folder
+    from graphrag.llm.embedded import NAME, embedded_folder
     from graphrag.llm.generation import load_generator
 
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     base = str(config.get("base_model_name_or_path") or "")
-    # The embedded model's folder lies in a cache that differs from one machine to the next.
-    source = base if Path(base).is_dir() or not Path(base).is_absolute() else str(embedded_folder())
-    return load_generator(source, adapter=str(folder))
+    # The embedded model is named by its folder in a cache, which differs from one machine to the next.
+    is_embedded = Path(base).name.startswith(f"{NAME}-") and not Path(base).is_dir()
+    return load_generator(str(embedded_folder()) if is_embedded else base, adapter=str(folder))

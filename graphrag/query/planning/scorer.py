@@ -46,7 +46,7 @@ HOPS_SCALE = 20.0
 MOST_HOPS = 6
 KIND = "steps"
 _WIDTH = 64
-_MARGIN = 2.25  # of planners whose file names none: those trained before there was a choice
+_MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class StepScorer:
 
     ``steps`` are the names that have weights of their own beside those of their text; any other
     step is scored by its text alone. ``plans`` are the paths seen in training, by name. One of them that the
-    graph lacks must score higher than all that it has, by ``margin`` for every joint of the best of these,
-    for "not in the graph": how steps go together is what a planner is least sure of.
+    graph lacks must score higher than all that it has, by ``margin`` for every step of the best of these,
+    for "not in the graph": scores are sums over steps, and so are their errors.
     """
 
     weights: Mapping[str, Floats]
@@ -224,7 +224,7 @@ class StepPlanner:
     ) -> tuple[str, ...] | None:
         """Return the best plan known from training that beats ``best`` and is not grounded here."""
         found: tuple[float, tuple[str, ...]] | None = None
-        least = best.score + self.scorer.margin * (len(best.path) - 1)
+        least = best.score + self.scorer.margin * len(best.path)
         for names in self.scorer.plans:
             path = trie.graph.path(names)
             if path is None or len(path) > max_hops:

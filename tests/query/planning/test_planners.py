@@ -335,6 +335,27 @@ class WordScores:
         return scores
 
 
+@pytest.mark.parametrize(
+    ("named", "loaded"),
+    [
+        ("smollm2-135m-instruct-0123", "/cache/it"),
+        ("/gone/smollm2-135m-instruct-0123", "/cache/it"),
+        ("a/b", "a/b"),
+    ],
+)
+def test_an_adapter_is_served_over_the_base_that_it_names(
+    named: str, loaded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graphrag.llm import embedded, generation
+    from graphrag.query.planning.registry import _load_adapter
+
+    monkeypatch.setattr(embedded, "embedded_folder", lambda: Path("/cache/it"))
+    monkeypatch.setattr(generation, "load_generator", lambda source, adapter: (source, adapter))
+    config = json.dumps({"base_model_name_or_path": named})
+    (tmp_path / "adapter_config.json").write_text(config, encoding="utf-8")
+    assert _load_adapter(tmp_path) == (loaded, str(tmp_path))
+
+
 def test_a_tuned_language_model_writes_only_paths_of_the_graph() -> None:
     from graphrag.query.planning.adapter import AdapterPlanner, plan_prompt, plan_text
 
