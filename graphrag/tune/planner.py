@@ -14,6 +14,7 @@ from graphrag.query.planning.base import MASK, step_text
 from graphrag.query.planning.examples import PlanExample
 from graphrag.query.planning.scorer import (
     HOPS_SCALE,
+    MARGIN,
     MOST_HOPS,
     PAIR_SCALE,
     REACH,
@@ -51,7 +52,7 @@ class PlannerTraining:
     forget: float = 0.3
     elsewhere: float = 0.5
     unasked: float = 4.0
-    margin: float = 1.5
+    margin: float = MARGIN
     seed: int = 0
 
 

@@ -46,7 +46,7 @@ HOPS_SCALE = 20.0
 MOST_HOPS = 6
 KIND = "steps"
 _WIDTH = 64
-_MARGIN = 1.5
+MARGIN = 1.5  # at a higher one missing edges go unnoticed, at a lower one longer paths are refused by mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class StepScorer:
     plans: tuple[tuple[str, ...], ...]
     encoder: str
     trained_on: str = ""
-    margin: float = _MARGIN
+    margin: float = MARGIN
 
     def save(self, folder: Path) -> None:
         """Write ``planner.json`` and ``planner.safetensors`` into ``folder``."""
@@ -85,7 +85,7 @@ class StepScorer:
             plans=tuple(tuple(plan) for plan in config["plans"]),
             encoder=config["encoder"],
             trained_on=config["trained_on"],
-            margin=config.get("margin", _MARGIN),
+            margin=config.get("margin", MARGIN),
         )
 
 
