@@ -18,7 +18,8 @@ from graphrag.query.planning.registry import fits, known_steps, make_planner, sh
 from graphrag.retrieve.graph_view import GraphView, lookup
 from graphrag.settings import QuerySettings
 
-CLAIM_SUBJECT, CLAIM_OBJECT, MENTIONED_IN = "claim about", "claim to", "mentioned in"
+CLAIM_SUBJECT, CLAIM_OBJECT, CLAIM_FACT = "claim about", "claim to", "claim on"
+FACT_SUBJECT, FACT_OBJECT, MENTIONED_IN = "fact about", "fact to", "mentioned in"
 _OPEN, _SELDOM = 50, 20  # relations, and edges per relation: so many, so seldom is no vocabulary to plan with
 UNLABELLED = (
     "related to"  # what extraction writes where it saw that two entities belong together, and not how
@@ -30,9 +31,12 @@ class IndexGraph:
     """A path graph whose node ``n`` is the entity of that number, as long as there are entities.
 
     ``rows`` gives for every edge the relationship, the claim or the text unit behind it; ``others`` says
-    which of the latter two it is. With claims, each is a node of its own after the entities, so
-    statements about statements can be walked: :data:`CLAIM_SUBJECT` and :data:`CLAIM_OBJECT` lead from
-    a claim to what it is about. With text units, :data:`MENTIONED_IN` leads to where an entity stands.
+    which of the latter two it is. With claims, each is a node of its own after the entities, and so is
+    every relationship between the two entities of a claim. So statements about statements can be walked
+    (the triple hypernodes of KG-RAG): :data:`CLAIM_SUBJECT` and :data:`CLAIM_OBJECT` lead from a claim
+    to what it is about, :data:`CLAIM_FACT` to the relationship, :data:`FACT_SUBJECT` and
+    :data:`FACT_OBJECT` from there to its ends. With text units, :data:`MENTIONED_IN` leads to where an
+    entity stands.
     """
 
     graph: PathGraph
@@ -56,17 +60,28 @@ def graph_of_index(view: GraphView, *, claims: bool = False) -> IndexGraph:
     """Return the path graph of an index; about a second for 10^6 relationships."""
     parts, labels, names = _relationships(view)
     n_entities = len(names)
-    if claims:
-        index = view.index
-        covariates, ids = index.table("covariates"), index.table("entities")["id"]
-        names += [str(text or "") for text in covariates["description"].to_pylist()]
-        for offset, column in enumerate(("subject_entity_id", "object_entity_id")):
-            about = lookup(covariates[column], ids)
-            there = np.flatnonzero(about >= 0)
-            step = np.full(len(there), len(labels) + offset, dtype=np.int64)
-            parts.append((there + n_entities, step, about[there], there, np.ones(len(there))))
-        labels = [*labels, CLAIM_SUBJECT, CLAIM_OBJECT]
-    return _assembled(parts, labels, names, n_entities, "Claims")
+    if not claims:
+        return _assembled(parts, [], labels, names, n_entities, "Claims")
+    index, stated = view.index, parts[0]
+    covariates, ids = index.table("covariates"), index.table("entities")["id"]
+    steps = {name: len(labels) + place for place, name in enumerate(_CLAIM_STEPS)}
+    names += [str(text or "") for text in covariates["description"].to_pylist()]
+    about, to = (lookup(covariates[name], ids) for name in ("subject_entity_id", "object_entity_id"))
+    others = []
+    for step, ends in ((CLAIM_SUBJECT, about), (CLAIM_OBJECT, to)):
+        there = np.flatnonzero(ends >= 0)
+        others.append(_part(there + n_entities, steps[step], ends[there], there))
+    claim, on = _claimed(about, to, stated)
+    facts, fact_of = np.unique(on, return_inverse=True)
+    nodes = len(names) + np.arange(len(facts))
+    others.append(_part(claim + n_entities, steps[CLAIM_FACT], nodes[fact_of], claim))
+    heads, relations, tails, rows = (column[facts] for column in stated[:4])
+    names += [
+        f"“{names[head]} → {labels[relation]} → {names[tail]}”"
+        for head, relation, tail in zip(heads.tolist(), relations.tolist(), tails.tolist(), strict=True)
+    ]
+    parts += [_part(nodes, steps[FACT_SUBJECT], heads, rows), _part(nodes, steps[FACT_OBJECT], tails, rows)]
+    return _assembled(parts, others, [*labels, *_CLAIM_STEPS], names, n_entities, "Claims")
 
 
 def graph_with_texts(view: GraphView) -> IndexGraph:
@@ -82,12 +97,31 @@ def graph_with_texts(view: GraphView) -> IndexGraph:
     titles = dict(zip(documents["id"].to_pylist(), documents["title"].to_pylist(), strict=True))
     names += [f"“{titles.get(one) or one}”" for one in index.table("text_units")["document_id"].to_pylist()]
     owners = np.repeat(np.arange(n_entities, dtype=np.int64), np.diff(mentioned.offsets))
-    step = np.full(len(owners), len(labels), dtype=np.int64)
-    parts.append((owners, step, mentioned.values + n_entities, mentioned.values, np.ones(len(owners))))
-    return _assembled(parts, [*labels, MENTIONED_IN], names, n_entities, "Sources")
+    others = [_part(owners, len(labels), mentioned.values + n_entities, mentioned.values)]
+    return _assembled(parts, others, [*labels, MENTIONED_IN], names, n_entities, "Sources")
 
 
-_Part = tuple[Ints, Ints, Ints, Ints, npt.NDArray[np.float64]]
+_CLAIM_STEPS = (CLAIM_SUBJECT, CLAIM_OBJECT, CLAIM_FACT, FACT_SUBJECT, FACT_OBJECT)
+_Part = tuple[Ints, Ints, Ints, Ints, npt.NDArray[np.float64]]  # heads, relations, tails, rows, weights
+
+
+def _part(heads: Ints, relation: int, tails: Ints, rows: Ints) -> _Part:
+    """Return edges of one relation that weigh 1 each."""
+    return heads, np.full(len(heads), relation, dtype=np.int64), tails, rows, np.ones(len(heads))
+
+
+def _claimed(about: Ints, to: Ints, stated: _Part) -> tuple[Ints, Ints]:
+    """Return pairs (claim, place in ``stated``): a relationship joins what the claim joins, either way."""
+    heads, _, tails, _, _ = stated
+    n = int(max(heads.max(initial=0), tails.max(initial=0), about.max(initial=0), to.max(initial=0))) + 1
+    joined = np.minimum(heads, tails) * n + np.maximum(heads, tails)
+    order = np.argsort(joined, kind="stable")
+    claims = np.flatnonzero((about >= 0) & (to >= 0))
+    pairs = np.minimum(about[claims], to[claims]) * n + np.maximum(about[claims], to[claims])
+    first, after = (np.searchsorted(joined[order], pairs, side=side) for side in ("left", "right"))
+    counts = after - first
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(claims, counts), order[np.repeat(first, counts) + within]
 
 
 def _relationships(view: GraphView) -> tuple[list[_Part], list[str], list[str]]:
@@ -102,11 +136,13 @@ def _relationships(view: GraphView) -> tuple[list[_Part], list[str], list[str]]:
 
 
 def _assembled(
-    parts: list[_Part], labels: list[str], names: list[str], n_entities: int, others: str
+    stated: list[_Part], others: list[_Part], labels: list[str], names: list[str], n_entities: int, kind: str
 ) -> IndexGraph:
-    heads, relations, tails, rows, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    """Return the graph of edges that stand for relationships, and of others, that stand for ``kind``."""
+    columns = zip(*stated, *others, strict=True)
+    heads, relations, tails, rows, weights = (np.concatenate(column) for column in columns)
     graph = PathGraph(heads, relations, tails, names, labels, weights)
-    return IndexGraph(graph, rows, len(parts[0][0]), n_entities, others)
+    return IndexGraph(graph, rows, sum(len(part[0]) for part in stated), n_entities, kind)
 
 
 class PathResources:

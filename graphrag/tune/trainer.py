@@ -19,6 +19,7 @@ from typing import Any
 from graphrag.errors import ConfigError, MissingExtraError
 from graphrag.hashing import content_hash
 from graphrag.indexing.progress import NoProgress, Progress
+from graphrag.tune.adapter_files import first_weights, load_weights, name_base, to_half
 from graphrag.tune.base import (
     ComputePath,
     base_folder,
@@ -32,6 +33,7 @@ from graphrag.tune.card import DataSource, write_card
 from graphrag.tune.curve import write_curve
 from graphrag.tune.examples import Encoded, Pair, bucket, encode_pairs, pack, packed_row, padded_rows
 from graphrag.tune.methods import Method, get_method
+from graphrag.weights import weights_hash
 
 Evaluate = Callable[[Any, Any], Mapping[str, float]]
 """``evaluate(model, tokenizer)`` returns scores by name; it may generate."""
@@ -64,12 +66,14 @@ class TuneOptions:
     save_every: int = 100
     """Steps between states to resume from."""
     metric: str = "loss"
-    """What decides about the best state: ``loss``, or the name of a score."""
+    """What decides about the state that is kept: ``loss``, the name of a score, or ``last``: the last one."""
     patience: int = 0
     """Evaluations without a better one until training stops; 0: never."""
     seed: int = 42
     store: str = "float32"
     """Number format of a saved adapter: ``float32`` (exactly what was trained) or ``float16``."""
+    start_from: str | None = None
+    """Folder of an adapter of the same method and settings whose weights are the first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +126,25 @@ def tune(
     path = choose_path(method, bits=options.bits)
     source = base_folder(base)
     train, dev = list(train), list(dev)
-    if options.metric != "loss" and evaluate is None:
+    if options.metric not in ("loss", "last") and evaluate is None:
         raise ConfigError(
             f"The metric {options.metric!r} needs an evaluation, and none is given.", hint="Take loss."
         )
+    if options.metric == "last" and options.patience:
+        raise ConfigError(
+            "Early stopping needs a measure of the best state.", hint="Take the metric loss, or patience 0."
+        )
     if options.metric == "loss" and options.patience and not dev:
         raise ConfigError("Early stopping needs held-out pairs.", hint="Give --dev, or --patience 0.")
+    first = first_weights(options.start_from, method)
     identity = content_hash(
-        asdict(options), base_identity(source), path.dtype, path.device, train, dev, evaluate is not None
+        asdict(options) | {"start_from": first and weights_hash(first)},
+        base_identity(source),
+        path.dtype,
+        path.device,
+        train,
+        dev,
+        evaluate is not None,
     )
     _claim(out, identity, restart=restart)
     if (out / RECORD).is_file():
@@ -207,6 +222,8 @@ class _Run:
         )
         set_seed(self.options.seed)
         model = self.method.prepare(model, self.options.settings)
+        if (first := first_weights(self.options.start_from, self.method)) is not None:
+            load_weights(model, first)
         model.train()
         if self.options.gradient_checkpointing:
             checkpoint_activations(model)
@@ -388,9 +405,9 @@ class _Run:
             from graphrag.llm.adapters.stack import flatten_folder
 
             flatten_folder(self.out)
-            _name_base(self.out / "adapter_config.json", base_identity(self.source)["name"])
+            name_base(self.out / "adapter_config.json", base_identity(self.source)["name"])
         if self.options.store == "float16":
-            _to_half(self.out / "adapter_model.safetensors")
+            to_half(self.out / "adapter_model.safetensors")
         return step
 
     def _describe(self, result: TuneResult) -> None:
@@ -434,21 +451,6 @@ def _scores_at(history: Sequence[Mapping[str, float]], step: int) -> dict[str, f
         for name, value in entry.items()
         if name.startswith("eval_") and not name.endswith(cost)
     }
-
-
-def _name_base(file: Path, name: str) -> None:
-    """Name the base model in an adapter's configuration, where peft writes the folder it was read from."""
-    config = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(
-        json.dumps({**config, "base_model_name_or_path": name}, indent=2) + "\n", encoding="utf-8"
-    )
-
-
-def _to_half(file: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    tensors = load_file(file)
-    save_file({name: tensor.half() for name, tensor in tensors.items()}, file, metadata={"format": "pt"})
 
 
 def _peak_memory(device: str) -> int:

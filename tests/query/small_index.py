@@ -65,13 +65,21 @@ RELATIONS: list[tuple[str, str, str, float, str]] = [
     ("Marta Velden", "paid for the flour of", "Pieter Lund", 3.0, "paid for the flour"),
     ("Rye bread", "is made from", "Sourdough", 6.0, "from a sourdough keeps"),
 ]
-CLAIMS = [
+CLAIMS: list[tuple[str, str | None, str, str, str]] = [  # subject, object, description, status, quote
     (
         "Jonas Brack",
+        None,
         "slept on duty",
         "FALSE",
         "Jonas Brack was accused of sleeping, but the court cleared him.",
-    )
+    ),
+    (
+        "Ines Moor",
+        "Jonas Brack",
+        "owed him what she knew of the coast",
+        "TRUE",
+        "She had learned the coast from Jonas Brack.",
+    ),
 ]
 COMMUNITIES: list[tuple[int, int, int, list[int], list[str]]] = [
     (0, 0, -1, [2, 3], ["Ostrel", "Marta Velden", "Jonas Brack", "Halcyon", "Ines Moor"]),
@@ -226,7 +234,7 @@ def _add_graph(rows: dict[str, list[dict[str, Any]]], units: list[dict[str, Any]
         mention |= {"start_char": unit["start_char"] + start, "end_char": unit["start_char"] + end}
         rows["relation_mentions"].append(mention | {"description": description, "head_id": "", "tail_id": ""})
         rows["relation_relationships"].append({"mention_id": mention["id"], "relationship_id": own})
-    for subject, description, status, quote in CLAIMS:
+    for subject, object_, description, status, quote in CLAIMS:
         unit = next(one for one in units if quote in one["text"])
         at = unit["start_char"] + unit["text"].index(quote)
         claim = {
@@ -234,6 +242,7 @@ def _add_graph(rows: dict[str, list[dict[str, Any]]], units: list[dict[str, Any]
             "text_unit_id": unit["id"],
             "status": status,
             "type": "accusation",
+            "object_id": None if object_ is None else content_hash("m", unit["id"], object_),
         }
         claim |= {
             "subject_id": content_hash("m", unit["id"], subject),

@@ -52,6 +52,28 @@ def test_a_claim_is_a_node_that_can_be_walked(view: GraphView) -> None:
     assert found.reference(walk.edges[0]) == ("Claims", 0)
 
 
+def test_a_relationship_that_a_claim_is_about_is_a_node_that_can_be_walked(view: GraphView) -> None:
+    found = graph_of_index(view, claims=True)
+    moor = found.graph.node("Ines Moor")
+    assert moor is not None
+    path = found.graph.path(["~claim about", "claim on", "fact about"])
+    assert path is not None
+    (walk,) = PathTrie(found.graph, [moor]).walks(path)
+    assert found.spoken(walk, path) == (
+        "Ines Moor → ~claim about → owed him what she knew of the coast → claim on → "
+        "“Jonas Brack → taught → Ines Moor” → fact about → Jonas Brack"
+    )
+    kinds = [found.reference(edge)[0] for edge in walk.edges]
+    assert kinds == ["Claims", "Claims", "Relationships"]
+    number = found.reference(walk.edges[2])[1]
+    assert view.index.table("relationships")["predicate"][number].as_py() == "taught"
+    # Only what is claimed about becomes a node, and no entity's number moves.
+    assert sum("→" in name for name in found.graph.names) == 1
+    plain = graph_of_index(view)
+    assert found.graph.names[: plain.graph.n_nodes] == plain.graph.names
+    assert found.n_relationships == plain.n_relationships + 2
+
+
 def test_an_answer_carries_its_path_and_each_step_its_text_unit(engine: QueryEngine) -> None:
     with engine_closed(engine):
         result = engine.query("Who commanded Halcyon?", method="path", planner="embed", max_hops=1)
@@ -213,6 +235,27 @@ def test_exploring_answers_with_a_visited_entity_and_its_walk(index: Index, embe
     assert {one.kind for one in result.citations} == {"Relationships"}
     (explored,) = events(result, "explored")
     assert explored["calls"] == 3
+
+
+def test_exploring_walks_through_a_claim_about_a_relationship(index: Index, embedder: FakeEmbedder) -> None:
+    def answer(request: ChatRequest) -> str:
+        if request.task == "explore_plan":
+            return json.dumps({"steps": ["claims", "what they are about"]})
+        facts = request.messages[-1].content.split("Facts:")[1].strip().splitlines()
+        for wanted, decision in (("claim on", "answer"), ("owed him", "continue")):
+            numbers = [int(line.split(".")[0]) for line in facts if wanted in line]
+            if numbers:
+                return json.dumps(
+                    decide(decision, numbers[:1], answers=numbers[:1] if decision == "answer" else [])
+                )
+        return json.dumps(decide("abstain"))
+
+    model = FakeChatModel(answer)
+    with engine_closed(QueryEngine(index, Settings(), model, embedder)) as engine:
+        result = engine.query("What is said of Ines Moor?", method="explore", mode="llm")
+    assert result.answer.startswith("“Jonas Brack → taught → Ines Moor”.")
+    assert {one.kind for one in result.citations} == {"Claims"}
+    assert "She had learned the coast from Jonas Brack." in {one.text for one in result.citations}
 
 
 def test_exploring_abstains_and_keeps_its_budget(index: Index, embedder: FakeEmbedder) -> None:

@@ -222,6 +222,46 @@ def test_stops_early_and_keeps_the_best(tiny: Path, pairs: list[Pair], tmp_path:
     assert (result.best_step, result.steps, result.scores["f1"]) == (2, 4, 0.9)
 
 
+def test_the_last_state_is_kept_where_that_is_asked_for(
+    tiny: Path, pairs: list[Pair], tmp_path: Path
+) -> None:
+    values = iter([0.9, 0.1, 0.0])
+    options = TuneOptions(**QUICK, evaluate_every=2, metric="last")
+    result = tune(str(tiny), pairs, tmp_path / "a", options=options, evaluate=lambda *_: {"f1": next(values)})
+    assert (result.best_step, result.scores["f1"]) == (6, 0.0)
+
+
+@pytest.mark.parametrize("method", ["lora", "pfeiffer"])
+def test_a_run_goes_on_from_another_ones_adapter(
+    tiny: Path, pairs: list[Pair], tmp_path: Path, method: str
+) -> None:
+    first = run(tiny, pairs, tmp_path / "a", method=method)
+    # A learning rate of nearly nothing changes nothing: what comes out is what was started from.
+    still = run(tiny, pairs, tmp_path / "b", method=method, start_from=str(first.folder), learning_rate=1e-12)
+    one, other = (load_file(r.folder / "adapter_model.safetensors") for r in (first, still))
+    assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
+    losses = [entry["eval_loss"] for entry in still.history if "eval_loss" in entry]
+    assert losses[0] == pytest.approx(first.scores["loss"], rel=1e-3)
+    further = run(tiny, pairs, tmp_path / "c", method=method, start_from=str(first.folder))
+    assert further.scores["loss"] < first.scores["loss"]
+    # What was started from belongs to what the run is: with another adapter it is another run.
+    second = run(tiny, pairs, tmp_path / "d", method=method, seed=7)
+    with pytest.raises(ConfigError, match="--restart"):
+        run(tiny, pairs, tmp_path / "c", method=method, start_from=str(second.folder))
+
+
+def test_an_adapter_that_does_not_fit_is_no_start(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
+    first = run(tiny, pairs, tmp_path / "a")
+    with pytest.raises(ConfigError, match="other settings"):
+        run(tiny, pairs, tmp_path / "b", start_from=str(first.folder), settings={"rank": 4})
+    with pytest.raises(ConfigError, match="no adapter in"):
+        run(tiny, pairs, tmp_path / "c", start_from=str(tmp_path))
+    with pytest.raises(ConfigError, match="no adapter to start from"):
+        run(tiny, pairs, tmp_path / "d", start_from=str(first.folder), method="full")
+    with pytest.raises(ConfigError, match="measure of the best"):
+        run(tiny, pairs, tmp_path / "e", metric="last", patience=2)
+
+
 def test_full_tuning_writes_a_model_that_loads(tiny: Path, pairs: list[Pair], tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 

@@ -15,7 +15,7 @@ from graphrag.cli.console import Root, stderr, stdout
 
 if TYPE_CHECKING:
     from graphrag.embed.base import Embedder
-    from graphrag.evaluate.path_questions import PathQuestion
+    from graphrag.evaluate.path_questions import PathQuestion, PathSplit
     from graphrag.graph.paths import PathGraph
     from graphrag.query.planning import Planner
 
@@ -84,13 +84,11 @@ def paths(
     out: Out = None,
 ) -> None:
     """Answer questions by relation paths and score them, beside an untuned embedder and the gold paths."""
-    from graphrag.errors import ConfigError
     from graphrag.evaluate import path_questions as files
     from graphrag.evaluate import paths as evaluation
     from graphrag.graph.triples import read_triples
 
-    if split is not None and split not in files.PATH_SPLITS:
-        raise ConfigError(f"There is no split {split!r}.", hint=f"There are: {', '.join(files.PATH_SPLITS)}.")
+    by = split_named(split)
     width = _width(method, planner, graph)
     if graph is None:
         _on_index(root, questions, planner or "auto", planner_folder, max_hops, limit, out)
@@ -99,10 +97,10 @@ def paths(
     triples = read_triples(graph)
     there = triples.graph()
     asked = files.read_path_questions(questions)
-    parts = [_training_part(file, split, seed) for file in train or ()]
+    parts = [training_part(file, by, seed) for file in train or ()]
     returning = evaluation.answers_may_be_topics([*asked, *(one for part in parts for one in part)])
-    if split is not None:
-        rest, asked = files.split_questions(asked, split, seed=seed)
+    if by is not None:
+        rest, asked = files.split_questions(asked, by, seed=seed)
         parts = parts or [rest]
     training = [one for part in parts for one in files.sampled(part, train_limit, seed=seed)]
     asked = files.sampled(asked, limit, seed=seed)
@@ -190,11 +188,25 @@ def _on_index(
             stdout().print(f"  {kind} ({row['n']}): {shown}", highlight=False)
 
 
-def _training_part(file: Path, split: str | None, seed: int) -> list[PathQuestion]:
+def split_named(name: str | None) -> PathSplit | None:
+    """Return the split of that name, or raise ConfigError."""
+    from graphrag.errors import ConfigError
+    from graphrag.evaluate.path_questions import PATH_SPLITS
+
+    if name is None:
+        return None
+    for split in PATH_SPLITS:
+        if split == name:
+            return split
+    raise ConfigError(f"There is no split {name!r}.", hint=f"There are: {', '.join(PATH_SPLITS)}.")
+
+
+def training_part(file: Path, split: PathSplit | None, seed: int) -> list[PathQuestion]:
+    """Return the questions of ``file`` that are trained on: all, or what ``split`` does not test."""
     from graphrag.evaluate.path_questions import read_path_questions, split_questions
 
     questions = read_path_questions(file)
-    return questions if split is None else split_questions(questions, split, seed=seed)[0]  # type: ignore[arg-type]
+    return questions if split is None else split_questions(questions, split, seed=seed)[0]
 
 
 def _planner(

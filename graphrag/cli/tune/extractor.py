@@ -59,12 +59,18 @@ def extractor(
         int, typer.Option(help="Held-out texts that are answered at every evaluation for F1; 0: none.", min=0)
     ] = 24,
     metric: Annotated[
-        str, typer.Option(help="What decides about the best state: loss, relation_f1 or entity_f1.")
+        str,
+        typer.Option(
+            help="Which state is kept: that of the best loss, relation_f1 or entity_f1, or the last."
+        ),
     ] = "loss",
     model: Annotated[
         str, typer.Option("--model", "-m", help="Base model: a folder, a name on the hub, or `embedded`.")
     ] = "embedded",
     method: Annotated[str, typer.Option(help="Tuning method; --list-methods shows them.")] = "lora",
+    start_from: Annotated[
+        Path | None, typer.Option(help="Go on from this adapter: a folder of the same method and settings.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Setting of the method, NAME=VALUE; repeatable.")
     ] = None,
@@ -125,12 +131,14 @@ def extractor(
         metric=metric,
         seed=seed,
         store=store,
+        start_from=str(start_from) if start_from else None,
     )
     if dry_run:
         show_estimate(model, options)
         return
-    if metric not in ("loss", "relation_f1", "entity_f1"):
-        raise ConfigError(f"There is no metric {metric!r}.", hint="There are: loss, relation_f1, entity_f1.")
+    metrics = ("loss", "relation_f1", "entity_f1", "last")
+    if metric not in metrics:
+        raise ConfigError(f"There is no metric {metric!r}.", hint=f"There are: {', '.join(metrics)}.")
     if part not in ("train", "held-out", "all"):
         raise ConfigError(f"There is no part {part!r}.", hint="There are: train, held-out, all.")
     if out is None or not (data or from_index):
@@ -164,7 +172,7 @@ def _train(
     from graphrag.tune.trainer import tune
 
     scored = score > 0 and bool(compact_pairs(given.held)) and get_method(options.method).trains_model
-    if options.metric != "loss" and not scored:
+    if options.metric not in ("loss", "last") and not scored:
         raise ConfigError(
             f"--metric {options.metric} needs held-out texts that ask for extraction.",
             hint="Raise --hold-out and --score, or take --metric loss.",

@@ -11,6 +11,7 @@ from graphrag.cli.console import Root, stderr, stdout
 from graphrag.errors import ConfigError
 
 if TYPE_CHECKING:
+    from graphrag.evaluate.path_questions import PathSplit
     from graphrag.graph.paths import PathGraph
     from graphrag.query.planning.examples import PlanExample
 
@@ -44,6 +45,15 @@ def planner(
         typer.Option(help="Targets: gold, shortest paths to answers, or agree (those that give them)."),
     ] = "gold",
     model: Annotated[str, typer.Option("--model", "-m", help="adapter: the base model.")] = "embedded",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Leave out the fifth of each file that `evaluate paths --split` asks: random, start or path."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Train on N questions of each file, drawn by the seed.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Paths put in words if there are no questions.")] = 2000,
     max_steps: Annotated[int | None, typer.Option(min=1, help="adapter: optimiser steps.")] = None,
     epochs: Annotated[float, typer.Option(help="adapter: passes over the data.")] = 1.0,
@@ -57,8 +67,16 @@ def planner(
         raise ConfigError(f"There is no kind of planner {kind!r}.", hint=f"There are: {', '.join(KINDS)}.")
     if labels not in ("gold", "shortest", "agree"):
         raise ConfigError(f"There are no labels {labels!r}.", hint="There are: gold, shortest, agree.")
+    from graphrag.cli.evaluate.paths import split_named
+
+    by = split_named(split)
     there = _graph(graph, root)
-    examples = _examples(there, questions or [], labels, samples, max_hops, seed)
+    if questions:
+        examples = _asked(there, questions, labels, by, limit, max_hops, seed)
+    else:
+        from graphrag.query.planning.examples import verbalised
+
+        examples = verbalised(there, samples, max_hops=max_hops, seed=seed)
     about = f"{', '.join(file.name for file in questions or ()) or 'verbalised paths'} ({licence})"
     if kind == "adapter":
         _tune_adapter(model, examples, out, about, licence, max_steps, epochs, seed)
@@ -88,16 +106,21 @@ def _graph(file: Path | None, root: Path) -> PathGraph:
     return graph_of_index(GraphView(Index.open(root))).graph
 
 
-def _examples(
-    graph: PathGraph, files: list[Path], labels: str, samples: int, max_hops: int, seed: int
+def _asked(
+    graph: PathGraph,
+    files: list[Path],
+    labels: str,
+    split: PathSplit | None,
+    limit: int | None,
+    max_hops: int,
+    seed: int,
 ) -> list[PlanExample]:
-    from graphrag.evaluate.path_questions import read_path_questions
+    from graphrag.cli.evaluate.paths import training_part
+    from graphrag.evaluate.path_questions import sampled
     from graphrag.evaluate.paths import answers_may_be_topics, examples_of
-    from graphrag.query.planning.examples import verbalised
 
-    if not files:
-        return verbalised(graph, samples, max_hops=max_hops, seed=seed)
-    questions = [one for file in files for one in read_path_questions(file)]
+    parts = [training_part(file, split, seed) for file in files]
+    questions = [one for part in parts for one in sampled(part, limit, seed=seed)]
     returning = answers_may_be_topics(questions)
     return examples_of(graph, questions, max_hops=max_hops, labels=labels, may_return=returning)
 

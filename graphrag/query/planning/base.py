@@ -15,9 +15,9 @@ from graphrag.graph.paths import INVERSE, PathTrie, RelationPath
 
 MASK = "[MASK]"  # stands for the start entity in a question; BERT-like models know it as one token
 STOP = -1
-# Partial paths kept by an exploration after each step. With 3, one in six MetaQA questions of three hops was
-# given up (two in a hundred with 64); with 6 it sees a fifth of what three steps in every direction reach.
-EXPLORED_WIDTH = 6
+# Partial paths kept by an exploration after each step. With what is ahead in view one is enough for MetaQA's
+# questions of three hops (docs/experiments/paths.md); three leave room for a doubt.
+EXPLORED_WIDTH = 3
 
 Scores = npt.NDArray[np.float64]
 # (a path, the steps that can follow it, STOP among them where the path may end) -> one score each
@@ -112,11 +112,20 @@ def step_text(name: str) -> str:
     return f"{words} of" if name.startswith(INVERSE) else words
 
 
-def beam_search(trie: PathTrie, score: ScoreSteps, *, max_hops: int, width: int, k: int) -> list[Plan]:
+def beam_search(
+    trie: PathTrie,
+    score: ScoreSteps,
+    *,
+    max_hops: int,
+    width: int,
+    k: int,
+    ahead: Callable[[RelationPath], float] = lambda _: 0.0,
+) -> list[Plan]:
     """Return the ``k`` best paths that a beam of ``width`` finds inside ``trie``, best first, ties by path.
 
-    A path's score is the sum over its steps and its end. Only steps of the trie are offered, so every
-    path exists; a beam that has no continuation ends there, and where nothing exists nothing is
+    A path's score is the sum over its steps and its end. ``ahead`` estimates what the rest of a partial path
+    will add; it decides which are kept and is no part of a score. Only steps of the trie are offered, so
+    every path exists; a beam that has no continuation ends there, and where nothing exists nothing is
     returned: the constraint has no way out (Luo et al. 2024, arXiv 2410.13080, whose code falls back
     to free text).
     """
@@ -136,7 +145,9 @@ def beam_search(trie: PathTrie, score: ScoreSteps, *, max_hops: int, width: int,
                     finished.append(Plan(path, total + gain))
                 else:
                     grown.append((total + gain, (*path, option)))
-        beams = sorted(grown, key=lambda one: (-one[0], one[1]))[:width]
+        if len(grown) > width:
+            grown.sort(key=lambda one: (-one[0] - ahead(one[1]), one[1]))
+        beams = grown[:width]
     finished.sort(key=lambda plan: (-plan.score, plan.path))
     return finished[:k]
 

@@ -149,6 +149,21 @@ class _Reading:
         ends = self.role("first", names[0]) + self.role("last", names[-1]) + self.hops(len(names))
         return ends + anywhere + inner
 
+    def rests(self, names: Sequence[str], max_hops: int) -> list[dict[str, float]]:
+        """Return what the best rest adds to a path of 1, 2, … ``max_hops`` steps, by its last step.
+
+        ``names`` are the steps that may follow, whether or not any node has them: the sum over the best of
+        all sequences, found backwards from the last hop as Viterbi does.
+        """
+        self.read(names)
+        last, anywhere = (np.array([self.role(role, name) for name in names]) for role in ("last", "any"))
+        pairs = np.array([[self.pair(one, two) for two in names] for one in names])
+        rests = [last + self.hops(max_hops)]
+        for hops in range(max_hops - 1, 0, -1):
+            follows = (pairs + anywhere + rests[0]).max(axis=1)
+            rests.insert(0, np.maximum(last + self.hops(hops), follows))
+        return [dict(zip(names, rest.tolist(), strict=True)) for rest in rests]
+
 
 class StepPlanner:
     """Plans with a :class:`StepScorer` by a beam of 64 inside the trie. No LLM call.
@@ -210,7 +225,13 @@ class StepPlanner:
                 gains.append(reading.role("any", name) + link)
             return np.array(gains)
 
-        plans = beam_search(trie, score, max_hops=max_hops, width=width, k=k)
+        known = [name for name in self.scorer.steps if graph.path((name,)) is not None]
+        rests = reading.rests(known, max_hops) if known else [{}] * max_hops
+
+        def ahead(path: RelationPath) -> float:
+            return rests[len(path) - 1].get(graph.step_name(path[-1]), 0.0)
+
+        plans = beam_search(trie, score, max_hops=max_hops, width=width, k=k, ahead=ahead)
         if not plans:
             return Planning((), False, "no relation path leads away from the start entities", 0)
         missing = self._missing(reading, trie, max_hops, plans[0])

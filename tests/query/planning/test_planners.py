@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,14 @@ import pytest
 
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.errors import ConfigError
-from graphrag.graph.paths import PathGraph, PathTrie
+from graphrag.graph.paths import PathGraph, PathTrie, RelationPath
 from graphrag.llm.fake import FakeChatModel
 from graphrag.query.planning.base import (
     MASK,
     STOP,
     PlanFor,
     StepwisePlanner,
+    TextVectors,
     beam_search,
     masked,
     step_text,
@@ -32,7 +35,7 @@ from graphrag.query.planning.examples import (
 )
 from graphrag.query.planning.llm import LLMPlanner
 from graphrag.query.planning.registry import fits, make_planner
-from graphrag.query.planning.scorer import HOPS_SCALE, StepPlanner, StepScorer
+from graphrag.query.planning.scorer import HOPS_SCALE, StepPlanner, StepScorer, _Reading
 from graphrag.tune.planner import PlannerTraining, train_step_scorer
 
 ROWS = [
@@ -192,6 +195,44 @@ def test_an_explorer_keeps_few_paths_and_sees_no_more(
         assert set(narrow.ends(found.path).tolist()) <= set(narrow.visited.tolist())
         as_wide = asyncio.run(planner.plan(asked, trie_of(graph, topic), max_hops=3, k=1, width=64))
         assert as_wide.plans[0] == best
+
+
+def test_what_is_ahead_is_the_best_rest_of_all_sequences(
+    trained: tuple[PathGraph, FakeEmbedder, StepScorer],
+) -> None:
+    graph, embedder, scorer = trained
+    asked = PlanFor("", "when were the films that [MASK] acted in released")
+    reading = _Reading(scorer, TextVectors(embedder), asked)
+    steps = [name for name in scorer.steps if graph.path((name,)) is not None]
+    rests = reading.rests(steps, 3)
+    for length in (1, 2, 3):
+        for path in product(steps, repeat=length):
+            best = max(
+                reading.path((*path, *rest))
+                for more in range(4 - length)
+                for rest in product(steps, repeat=more)
+            )
+            alone = reading.path(path) - reading.role("last", path[-1]) - reading.hops(length)
+            assert alone + rests[length - 1][path[-1]] == pytest.approx(best, abs=1e-3)
+
+
+def test_a_beam_of_one_finds_the_best_path_if_it_sees_what_is_ahead() -> None:
+    graph = small_graph()
+    start = trie_of(graph, "Tracker")
+    gains = {"directed_by": 1.0, "starred_actors": 0.0, "~directed_by": 0.0, "~starred_actors": 5.0}
+
+    def score(path: RelationPath, options: Sequence[int]) -> np.ndarray:
+        return np.array([0.0 if step == STOP else gains.get(graph.step_name(step), -9.0) for step in options])
+
+    def ahead(path: RelationPath) -> float:
+        return 5.0 if graph.step_name(path[-1]) == "starred_actors" else 0.0
+
+    blind = beam_search(start, score, max_hops=2, width=1, k=1)[0]
+    seeing = beam_search(start, score, max_hops=2, width=1, k=1, ahead=ahead)[0]
+    best = beam_search(start, score, max_hops=2, width=64, k=1)[0]
+    assert graph.path_names(seeing.path) == ("starred_actors", "~starred_actors")
+    assert seeing == best  # what is ahead decides what is kept and is no part of the score
+    assert blind.score < best.score
 
 
 def test_lengths_that_were_not_trained_count_as_the_longest_that_was() -> None:
