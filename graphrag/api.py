@@ -363,22 +363,31 @@ class GraphRAG:
         self,
         questions: Path | str,
         *,
+        method: str = "path",
+        mode: str = "extractive",
         limit: int | None = None,
+        seed: int = 0,
         advance: Callable[[], None] = lambda: None,
         **overrides: Any,
     ) -> dict[str, Any]:
         """Measure ``query(method="path")`` on this index: answers at the ends of paths, passages recalled.
 
-        ``questions`` is a file with answers and gold passages; ``overrides`` are query settings such
-        as ``planner``. BM25, dense and graph retrieval are beside it. No LLM call but the planner's.
+        ``questions`` is a file with answers and gold passages, of which the first ``limit`` are asked. BM25,
+        dense and graph retrieval are beside it; no LLM call but the planner's. ``method`` ``explore``: a
+        file with topics and answers, of which ``seed`` draws ``limit``; in ``mode`` ``llm`` at most
+        ``query.explore_calls`` LLM calls a question. ``overrides`` are query settings such as ``planner``.
         """
-        from graphrag.evaluate.index_paths import ask_index
+        from graphrag.evaluate.index_paths import ask_index, explore_index
+        from graphrag.evaluate.path_questions import read_path_questions, sampled
         from graphrag.evaluate.questions import read_questions
 
+        engine = self._query_engine()
+        if method == "explore":
+            drawn = sampled(read_path_questions(Path(questions)), limit, seed=seed)
+            return asyncio.run(explore_index(engine, drawn, mode=mode, advance=advance, **overrides))
         asked = read_questions(Path(questions), limit=limit)
         baselines = {name: self.retriever(name) for name in ("bm25", "dense", "graph")}
-        engine = self._query_engine()
-        return asyncio.run(ask_index(engine, asked, baselines, advance=advance, **overrides))
+        return asyncio.run(ask_index(engine, asked, baselines, mode=mode, advance=advance, **overrides))
 
     # -- looking -------------------------------------------------------------------------------
     def export(self, format: str, out: Path | str, **options: Any) -> Path | list[Path]:

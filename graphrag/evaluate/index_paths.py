@@ -1,4 +1,4 @@
-"""Relation paths on an index made of texts: answers among the end nodes, and passages recalled."""
+"""Relation paths on an index: answers among the end nodes, passages recalled, and explorations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from graphrag.evaluate.paths import normalised, score_answers
+from graphrag.evaluate.path_questions import PathQuestion
+from graphrag.evaluate.paths import PathOutcome, normalised, score_answers, summary
 from graphrag.evaluate.questions import GoldQuestion, PassageIds
 from graphrag.evaluate.significance import paired_bootstrap
 from graphrag.graph.paths import PathGraph
@@ -42,6 +43,7 @@ async def ask_index(
     questions: Sequence[GoldQuestion],
     baselines: dict[str, Retriever],
     *,
+    mode: str = "extractive",
     advance: Callable[[], None] | None = None,
     **overrides: Any,
 ) -> dict[str, Any]:
@@ -60,7 +62,7 @@ async def ask_index(
     planner: Mapping[str, Any] = {}
     for question in questions:
         began = time.perf_counter()
-        result = await engine.aquery(question.text, method="path", mode="extractive", **overrides)
+        result = await engine.aquery(question.text, method="path", mode=mode, **overrides)
         elapsed = (time.perf_counter() - began) * 1000
         ends = [str(event["answer"]) for event in result.trace if event["event"] == "path"]
         planner = next((event for event in result.trace if event["event"] == "planner"), planner)
@@ -96,6 +98,37 @@ async def ask_index(
     if len(kinds) > 1:
         figures["by_kind"] = {kind: _figures([one for one in asked if one.kind == kind]) for kind in kinds}
     return figures
+
+
+async def explore_index(
+    engine: QueryEngine,
+    questions: Sequence[PathQuestion],
+    *,
+    mode: str,
+    advance: Callable[[], None] | None = None,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Ask every question by ``explore`` and return the figures of :func:`graphrag.evaluate.paths.summary`.
+
+    ``mode`` ``llm``: a language model explores, at most ``query.explore_calls`` calls a question;
+    ``extractive``: the planner does. Answers are the ends of the walks that the trace names; none is an
+    abstention, which counts as wrong. ``llm_calls`` and ``llm_tokens`` are means per question.
+    """
+    outcomes, calls, tokens = [], 0, 0
+    for question in questions:
+        began = time.perf_counter()
+        result = await engine.aquery(question.text, method="explore", mode=mode, **overrides)
+        elapsed = (time.perf_counter() - began) * 1000
+        ends = list(dict.fromkeys(str(one["answer"]) for one in result.trace if one["event"] == "path"))
+        seen = sum(int(one.get("nodes", 0)) for one in result.trace if one["event"] == "explored")
+        asked = [step.usage for step in result.usage if step.usage.completion_tokens]
+        calls += sum(usage.calls for usage in asked)
+        tokens += sum(usage.prompt_tokens + usage.completion_tokens for usage in asked)
+        outcomes.append(PathOutcome(score_answers(ends, question.answers), elapsed, bool(ends), 0, seen))
+        if advance is not None:
+            advance()
+    per = {"llm_calls": calls / len(questions), "llm_tokens": tokens / len(questions)}
+    return {"method": "explore", "mode": mode, **summary(outcomes), **per}
 
 
 def _figures(asked: Sequence[_Asked]) -> dict[str, Any]:

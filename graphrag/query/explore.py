@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -25,7 +25,7 @@ from graphrag.query.citations import CitationResolver
 from graphrag.query.context import Section, build_context
 from graphrag.query.extractive import candidates_of_units, least_similarity
 from graphrag.query.linking import Link, link_entities, starts_of
-from graphrag.query.path import direct_answer, follow_plan, use_walks
+from graphrag.query.path import direct_answer, follow_plan, note_walk, use_walks
 from graphrag.query.path_graph import IndexGraph
 from graphrag.query.planning.base import EXPLORED_WIDTH, StepwisePlanner
 from graphrag.query.question import Question, one_block
@@ -37,23 +37,37 @@ _STARTS = 4
 _LOOKED_AT = 400  # edges at the frontier that are put in words and ranked, the heaviest first
 _OFFERED = 20  # facts that the model sees per exploration
 _KEPT = 5
+_STEPS = 4  # look-ups that the model may plan
 _LEAST_FACT = 0.3  # cosine of the best fact to the question under which nothing was found
 _ANSWER_TOKENS = 200
+
+
+# Bounds for whoever decodes under the schema: a small model does not end a list by itself. An answer that
+# does not keep to them is taken all the same.
+_Number = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": _OFFERED})]
+_Phrase = Annotated[str, Field(json_schema_extra={"pattern": "^[^\\n]{0,120}$"})]
 
 
 class ExplorePlan(BaseModel):
     """Ordered look-ups, each a short phrase."""
 
-    steps: list[str] = Field(description="At most four short look-ups, in order.")
+    steps: list[_Phrase] = Field(
+        description="At most four short look-ups, in order.", json_schema_extra={"maxItems": _STEPS}
+    )
 
 
 class ExploreDecision(BaseModel):
     """What to keep of the facts, and what to do next."""
 
-    keep: list[int] = Field(description="Numbers of the facts that help.")
+    keep: list[_Number] = Field(
+        description="Numbers of the facts that help.", json_schema_extra={"maxItems": 2 * _KEPT}
+    )
     decision: Literal["continue", "refine", "answer", "abstain"]
-    answers: list[int] = Field(description="Numbers of the facts whose last entity answers the question.")
-    next: str = Field(description="refine: what to look for instead; else empty.")
+    answers: list[_Number] = Field(
+        description="Numbers of the facts whose last entity answers the question.",
+        json_schema_extra={"maxItems": _OFFERED},
+    )
+    next: _Phrase = Field(description="refine: what to look for instead; else empty.")
 
 
 @dataclass(slots=True)
@@ -121,6 +135,7 @@ async def answer_explore(question: Question) -> AsyncIterator[str]:
     lines = [f"{names}."]
     for node in answers:
         walk = memory.came_by[node]
+        note_walk(question, index_graph, walk, memory.steps_by[node], why)
         cited = [index_graph.reference(edge) for edge in walk.edges]
         lines.append(f"- {index_graph.spoken(walk, memory.steps_by[node])} {format_citations(cited)}")
     question.answer = "\n".join(lines)
@@ -148,7 +163,9 @@ async def _by_model(question: Question, index_graph: IndexGraph, memory: _Memory
     """Explore under the model's decisions; return the nodes that answer, or none and why."""
     settings = question.settings.query
     planned = await _ask(question, memory, "explore_plan", ExplorePlan)
-    steps = [step for step in planned.steps if step.strip()][:4] if isinstance(planned, ExplorePlan) else []
+    steps = (
+        [step for step in planned.steps if step.strip()][:_STEPS] if isinstance(planned, ExplorePlan) else []
+    )
     steps = steps or [question.text]
     question.trace.append({"event": "explore_plan", "steps": list(steps), "why": "the model planned it"})
     for hop in range(settings.explore_hops):
@@ -282,7 +299,8 @@ async def _use(question: Question, index_graph: IndexGraph, memory: _Memory) -> 
     claims = np.array([n for section, n in cited if section == "Claims"], dtype=np.int64)
     units, _ = question.view.units_of_relationships.of_many(relationships)
     index = question.view.index
-    places = np.array(list(dict.fromkeys(units.tolist())), dtype=np.int64)
+    stated = [unit for unit in question.view.unit_of_claims[claims].tolist() if unit >= 0]
+    places = np.array(list(dict.fromkeys([*units.tolist(), *stated])), dtype=np.int64)
     sections: list[Section] = [
         relationships_section(index, relationships, np.linspace(1, 0, len(relationships))),
         claims_section(index, claims, np.linspace(1, 0, len(claims))),

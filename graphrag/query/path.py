@@ -187,15 +187,23 @@ async def use_walks(question: Question, grounded: Grounded) -> None:
     context = await asyncio.to_thread(build_context, sections, wanted)
     question.use(context)
     for walk, path in grounded.walks:
-        event = {"event": "path", "answer": graph.graph.names[walk.end], "path": graph.spoken(walk, path)}
-        steps = [_step(question, graph, edge) for edge in walk.edges]
-        question.trace.append({**event, "steps": steps, "why": grounded.why})
+        note_walk(question, graph, walk, path, grounded.why)
+
+
+def note_walk(question: Question, graph: IndexGraph, walk: Walk, path: RelationPath, why: str) -> None:
+    """Put a walk that answers into the trace: its end, its words, and what stands behind each step."""
+    event = {"event": "path", "answer": graph.graph.names[walk.end], "path": graph.spoken(walk, path)}
+    steps = [_step(question, graph, edge) for edge in walk.edges]
+    question.trace.append({**event, "steps": steps, "why": why})
 
 
 def _step(question: Question, graph: IndexGraph, edge: int) -> dict[str, object]:
     section, number = graph.reference(edge)
     if section == "Sources":
         return {"relationship": None, "text_units": [number]}
+    if section == "Claims":
+        unit = int(question.view.unit_of_claims[number])
+        return {"relationship": None, "claim": number, "text_units": [unit] if unit >= 0 else []}
     units = question.view.units_of_relationships.of(number).tolist()
     return {"relationship": number, "text_units": units}
 

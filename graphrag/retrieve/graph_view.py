@@ -137,6 +137,11 @@ class GraphView:
         return self._runs("relationships", "text_unit_ids", "text_units")
 
     @cached_property
+    def unit_of_claims(self) -> Places:
+        """Return for each claim the text unit that states it, -1 where none does."""
+        return lookup(self.index.table("covariates")["text_unit_id"], self.index.table("text_units")["id"])
+
+    @cached_property
     def claims_of(self) -> Neighbours:
         """Return the claims with each entity as subject or object."""
         table, ids = self.index.table("covariates"), self.index.table("entities")["id"]

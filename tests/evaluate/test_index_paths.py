@@ -14,8 +14,11 @@ from typer.testing import CliRunner
 from graphrag.cli.main import app
 from graphrag.embed.fake import FakeEmbedder
 from graphrag.errors import ConfigError, InputError
-from graphrag.evaluate.index_paths import ask_index
+from graphrag.evaluate.index_paths import ask_index, explore_index
+from graphrag.evaluate.path_questions import PathQuestion
 from graphrag.evaluate.questions import GoldQuestion
+from graphrag.llm.base import ChatRequest
+from graphrag.llm.fake import FakeChatModel
 from graphrag.query.engine import QueryEngine
 from graphrag.retrieve.bm25 import BM25Retriever
 from graphrag.retrieve.dense import DenseRetriever
@@ -58,6 +61,28 @@ def figures(index: Index, **overrides: Any) -> dict[str, Any]:
         )
     assert len(seen) == found["n"] == 3
     return found
+
+
+def test_explorations_by_a_model_are_measured_with_what_they_cost(index: Index) -> None:
+    def answer(request: ChatRequest) -> str:
+        if request.task == "explore_plan":
+            return json.dumps({"steps": []})
+        facts = request.messages[-1].content.split("Facts:")[1].strip().splitlines()
+        found = [int(fact.split(".")[0]) for fact in facts if "~taught" in fact]
+        decision = "answer" if found else "abstain"
+        return json.dumps({"keep": [], "decision": decision, "answers": found, "next": ""})
+
+    asked = [
+        PathQuestion("1", "Who taught Ines Moor?", "Ines Moor", ("Jonas Brack",)),
+        PathQuestion("2", "Who paid Pieter Lund?", "Pieter Lund", ("Marta Velden",)),
+    ]
+    engine = QueryEngine(index, Settings(), FakeChatModel(answer), FakeEmbedder(256))
+    with closing(engine):
+        found = asyncio.run(explore_index(engine, asked, mode="llm"))
+    assert (found["n"], found["hit"], found["answered"]) == (2, 0.5, 0.5)
+    assert found["llm_calls"] == 2  # a plan and a decision for each question
+    assert found["llm_tokens"] > 0
+    assert found["nodes_visited"] >= 1
 
 
 def test_walks_over_texts_are_measured_by_kind_beside_retrievers_and_ceilings(index: Index) -> None:
@@ -123,8 +148,21 @@ def test_the_command_trains_and_explores(tmp_path: Path) -> None:
     assert found["nodes_visited"] <= 9
     CliRunner().invoke(app, [*common, "--train-limit", "3", "--limit", "2"], catch_exceptions=False)
     assert json.loads((tmp_path / "out.json").read_text())["trained_on"] == 3
-    wrong = ["evaluate", "paths", "-q", str(asked), "--root", str(tmp_path), "--method", "explore"]
-    with pytest.raises(ConfigError, match="needs --graph"):
-        CliRunner().invoke(app, wrong, catch_exceptions=False)
+    with pytest.raises(ConfigError, match="on an index"):
+        CliRunner().invoke(app, [*common, "--method", "explore", "--planner", "llm"], catch_exceptions=False)
     with pytest.raises(InputError):
         CliRunner().invoke(app, [*common[:-1], "-", "-q", "none.jsonl"], catch_exceptions=False)
+
+
+def test_the_command_explores_an_imported_index(tmp_path: Path) -> None:
+    graph, asked = write_graph(tmp_path)
+    root = tmp_path / "project"
+    CliRunner().invoke(app, ["import", "-t", str(graph), "-r", str(root)], catch_exceptions=False)
+    common = ["evaluate", "paths", "-q", str(asked), "--root", str(root), "--method", "explore"]
+    run = CliRunner().invoke(app, [*common, "--limit", "3", "--json", str(tmp_path / "out.json")])
+    assert run.exit_code == 0, run.output
+    assert "nodes_visited" in run.output
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert (found["mode"], found["planner"], found["n"], found["llm_calls"]) == ("extractive", "tuned", 3, 0)
+    with pytest.raises(ConfigError, match="does not explore"):
+        CliRunner().invoke(app, [*common, "--planner", "embed"], catch_exceptions=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,9 @@ from pydantic import BaseModel, Field
 from graphrag.errors import ConfigError, LLMError, StructuredOutputError
 from graphrag.llm import ChatModel, ChatRequest
 from graphrag.llm.local import TransformersModel
+from graphrag.llm.structured import parse_output
+from graphrag.query.explore import ExploreDecision, ExplorePlan
+from graphrag.query.planning.llm import ChosenPaths
 from tests.llm.conftest import Shape, tiny_model
 
 T = TypeVar("T")
@@ -77,6 +81,18 @@ def test_an_output_is_decoded_under_its_schema(tiny: TransformersModel) -> None:
     response = run(tiny.complete(ask(output=Person, max_tokens=400, temperature=1.0)))
     assert isinstance(response.parsed, Person)
     assert "\n" not in response.text.strip()
+
+
+@pytest.mark.parametrize("output", [ExplorePlan, ExploreDecision, ChosenPaths])
+def test_decisions_of_the_query_methods_end(tiny: TransformersModel, output: type[BaseModel]) -> None:
+    # Noise ends no list and no number by itself: the schema has to, and a character is a token here.
+    for seed in range(4):
+        response = run(tiny.complete(ask(output=output, max_tokens=900, temperature=1.0, seed=seed)))
+        assert isinstance(response.parsed, output)
+        assert response.finish_reason == "stop"
+    # What an endpoint without a grammar answers is taken as it is: nothing is asked for twice.
+    many = {"keep": list(range(40)), "decision": "answer", "answers": [99], "next": "", "paths": [7] * 9}
+    assert parse_output(json.dumps({**many, "steps": ["a\nb"] * 9}), output)
 
 
 def test_a_cut_object_is_an_error(tiny: TransformersModel) -> None:

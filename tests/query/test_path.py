@@ -235,6 +235,8 @@ def test_exploring_answers_with_a_visited_entity_and_its_walk(index: Index, embe
     assert {one.kind for one in result.citations} == {"Relationships"}
     (explored,) = events(result, "explored")
     assert explored["calls"] == 3
+    (path,) = events(result, "path")
+    assert (path["answer"], path["why"]) == ("Jonas Brack", "the model answered")
 
 
 def test_exploring_walks_through_a_claim_about_a_relationship(index: Index, embedder: FakeEmbedder) -> None:
@@ -254,6 +256,12 @@ def test_exploring_walks_through_a_claim_about_a_relationship(index: Index, embe
     with engine_closed(QueryEngine(index, Settings(), model, embedder)) as engine:
         result = engine.query("What is said of Ines Moor?", method="explore", mode="llm")
     assert result.answer.startswith("“Jonas Brack → taught → Ines Moor”.")
+    (path,) = events(result, "path")
+    assert path["answer"] == "“Jonas Brack → taught → Ines Moor”"
+    steps = path["steps"]
+    assert isinstance(steps, list)
+    texts = index.table("text_units")["text"].to_pylist()
+    assert ["She had learned the coast" in texts[step["text_units"][0]] for step in steps] == [True, True]
     assert {one.kind for one in result.citations} == {"Claims"}
     assert "She had learned the coast from Jonas Brack." in {one.text for one in result.citations}
 

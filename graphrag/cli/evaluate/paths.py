@@ -48,7 +48,11 @@ def paths(
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="path, or explore: step by step with few partial paths (planner tuned).")
+        str,
+        typer.Option(
+            help="path, or explore: step by step with few partial paths (planner tuned); on an index also by "
+            "a language model (planner llm)."
+        ),
     ] = "path",
     planner_folder: Annotated[
         Path | None, typer.Option(help="Folder of a tuned planner; the shipped one when not given.")
@@ -89,7 +93,10 @@ def paths(
     from graphrag.graph.triples import read_triples
 
     by = split_named(split)
-    width = _width(method, planner, graph)
+    if graph is None and method == "explore":
+        _explore_index(root, questions, planner or "tuned", planner_folder, limit, seed, out)
+        return
+    width = _width(method, planner)
     if graph is None:
         _on_index(root, questions, planner or "auto", planner_folder, max_hops, limit, out)
         return
@@ -143,17 +150,18 @@ def paths(
         _show_paths(figures)
 
 
-def _width(method: str, planner: str | None, graph: Path | None) -> int | None:
+def _width(method: str, planner: str | None) -> int | None:
     """Return how many partial paths the method keeps after a step; None leaves it to the planner."""
     from graphrag.errors import ConfigError
     from graphrag.query.planning.base import EXPLORED_WIDTH
 
     if method == "path":
         return None
-    if method != "explore" or graph is None or planner not in (None, "tuned"):
+    if method != "explore" or planner not in (None, "tuned"):
         raise ConfigError(
             f"Paths cannot be measured by method {method!r} with these options.",
-            hint="--method path goes with everything; --method explore needs --graph and the planner tuned.",
+            hint="--method path goes with everything; --method explore with planner tuned, and on an index "
+            "(without --graph) also with llm.",
         )
     return EXPLORED_WIDTH
 
@@ -186,6 +194,37 @@ def _on_index(
             kept = {name: value for name, value in row.items() if name in _OF_KIND}
             shown = "   ".join(f"{name} {value:.3f}" for name, value in kept.items())
             stdout().print(f"  {kind} ({row['n']}): {shown}", highlight=False)
+
+
+def _explore_index(
+    root: Path,
+    questions: Path,
+    planner: str,
+    folder: Path | None,
+    limit: int | None,
+    seed: int,
+    out: Path | None,
+) -> None:
+    from graphrag.api import GraphRAG
+    from graphrag.errors import ConfigError
+    from graphrag.evaluate.path_questions import read_path_questions, sampled
+
+    if planner not in ("tuned", "llm"):
+        raise ConfigError(f"The planner {planner!r} does not explore.", hint="Take tuned or llm.")
+    total = len(sampled(read_path_questions(questions), limit, seed=seed))
+    how: dict[str, Any] = {"mode": "llm"} if planner == "llm" else {"mode": "extractive", "planner": planner}
+    if folder is not None:
+        how["planner_folder"] = str(folder.resolve())
+    with bar(f"exploring by {planner}", total) as advance:
+        rag = GraphRAG.open(root)
+        figures = rag.evaluate_paths(
+            questions, method="explore", limit=limit, seed=seed, advance=advance, **how
+        )
+    write_figures({"planner": planner, "seed": seed, **figures}, out)
+    if str(out) != "-":
+        for name, value in figures.items():
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+            stdout().print(f"  {name:<30} {shown}", highlight=False)
 
 
 def split_named(name: str | None) -> PathSplit | None:

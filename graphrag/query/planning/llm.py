@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
@@ -23,7 +23,11 @@ _ANSWER_TOKENS = 64
 class ChosenPaths(BaseModel):
     """The model's answer: numbers of paths, best first; none when none of them answers."""
 
-    paths: list[int] = Field(description="Numbers of the paths, the best first; empty if none answers.")
+    # Bounds for whoever decodes under the schema; an answer that does not keep to them is taken all the same.
+    paths: list[Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": _OFFERED})]] = Field(
+        description="Numbers of the paths, the best first; empty if none answers.",
+        json_schema_extra={"maxItems": 3},
+    )
 
 
 class LLMPlanner:
