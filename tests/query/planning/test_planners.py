@@ -4,9 +4,10 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -195,6 +196,35 @@ def test_an_explorer_keeps_few_paths_and_sees_no_more(
         assert set(narrow.ends(found.path).tolist()) <= set(narrow.visited.tolist())
         as_wide = asyncio.run(planner.plan(asked, trie_of(graph, topic), max_hops=3, k=1, width=64))
         assert as_wide.plans[0] == best
+
+
+def test_shortest_paths_are_those_of_networkx() -> None:
+    """On random graphs with parallel edges, loops and steps backwards, every relation sequence and no other."""
+    dice = np.random.default_rng(3)
+    compared = 0
+    for _ in range(60):
+        rows = dice.integers(0, [[8, 3, 8]], size=(14, 3))
+        graph = PathGraph(rows[:, 0], rows[:, 1], rows[:, 2], [str(i) for i in range(8)], list("abc"))
+        steps: dict[tuple[int, int], set[str]] = {}
+        for head, relation, tail in rows.tolist():
+            steps.setdefault((head, tail), set()).add("abc"[relation])
+            steps.setdefault((tail, head), set()).add(f"~{'abc'[relation]}")
+        plain = nx.DiGraph(list(steps))
+        plain.add_nodes_from(range(8))
+        start, end = (int(node) for node in dice.permutation(8)[:2])
+        if not nx.has_path(plain, start, end):
+            assert shortest_paths(graph, [start], [end], 4) == []
+            continue
+        expected = {
+            names
+            for nodes in nx.all_shortest_paths(plain, start, end)
+            if len(nodes) <= 5
+            for names in product(*(steps[pair] for pair in pairwise(nodes)))
+        }
+        found = shortest_paths(graph, [start], [end], 4)
+        assert {graph.path_names(path) for path in found} == expected
+        compared += bool(expected)
+    assert compared > 30
 
 
 def test_what_is_ahead_is_the_best_rest_of_all_sequences(
