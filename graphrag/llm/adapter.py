@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ _NOISE = (
     "Model has `tie_word_embeddings=True`",  # an output layer trained alone is untied on purpose
     "Input and output embeddings are no longer tied",
 )
+
+# bitsandbytes, which peft imports, warns on CPUs that compute bfloat16 that a kernel of a hub is missing.
+# That is meant for weights of 4 bit, computing goes on without it, and nobody here can act on it.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @contextmanager

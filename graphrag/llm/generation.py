@@ -423,18 +423,10 @@ def default_dtype() -> torch.dtype:
 
 
 class quiet_transformers:  # noqa: N801 - used like a function
-    """Hide the progress bars of transformers for a while.
-
-    And a warning of bitsandbytes (which peft imports), for good: that a kernel of a hub is not there, on
-    CPUs that compute bfloat16. It is meant for weights of 4 bit, and computing goes on without it.
-    """
+    """Hide the progress bars of transformers for a while."""
 
     def __enter__(self) -> None:
-        from logging import ERROR, getLogger
-
         from transformers.utils import logging
-
-        getLogger("bitsandbytes.backends.cpu.ops").setLevel(ERROR)
 
         self._shown = logging.is_progress_bar_enabled()
         self._level = logging.get_verbosity()

@@ -166,7 +166,17 @@ def _tune_adapter(
     if not pairs:
         raise ConfigError("There is nothing to train on: no question has a path in the graph.")
     train, held = hold_out(pairs, 0.05)
-    options = TuneOptions(epochs=epochs, max_steps=max_steps, max_tokens=256, seed=seed, store="float16")
+    # Short rows, one a step: an example has some 50 tokens, and a pass over a thousand is to be many steps.
+    options = TuneOptions(
+        learning_rate=2e-3,
+        epochs=epochs,
+        max_steps=max_steps,
+        row_tokens=512,
+        rows_per_step=1,
+        max_tokens=256,
+        seed=seed,
+        store="float16",
+    )
     source = DataSource(about, licence, len(pairs), content_hash(pairs))
     with RichProgress() as progress:
         result = tune(model, train or held, out, dev=held, options=options, progress=progress, data=[source])
