@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_package_and_its_resources_and_nothing_else(wheel: P
             assert str(relative) in names, f"{relative} is not in the wheel"
     for name in ("meta.json", "tok2vec/model", "README.md", "LICENSE.txt"):
         assert f"graphrag/_resources/data/adapters/ner/{name}" in names
-    assert wheel.stat().st_size < 12 * 2**20  # two thirds of it are the adapter and the spaCy pipeline
+    assert wheel.stat().st_size < 15 * 2**20  # two thirds of it are the adapter and the spaCy pipeline
 
 
 def test_the_installed_wheel_finds_its_resources(wheel: Path, tmp_path: Path) -> None:
