@@ -41,7 +41,7 @@ class CompactExtractor:
     max_tokens: int = 2000
 
     async def extract(self, text: str) -> Extraction:
-        """Return what ``text`` states: one call for every window (about 90 words), answered together.
+        """Return what ``text`` states: one call for every window (about 130 words), answered together.
 
         Descriptions are the sentences that name an entity first or that hold both ends of a relation. An
         answer that is cut keeps its complete lines.
