@@ -51,7 +51,9 @@ def test_units_claims_and_mentions_follow_the_tables(index: Index, view: GraphVi
         assert sorted(units) == sorted(entity["text_unit_ids"])
         assert len(view.mentions_of.of(place)) == len(units)
     brack = index.table("entities")["title"].to_pylist().index("Jonas Brack")
-    assert view.claims_of.of(brack).tolist() == [0]
+    assert view.claims_of.of(brack).tolist() == [0, 1]  # as subject, and as object
+    stated = index.table("covariates")["text_unit_id"].to_pylist()
+    assert [index.table("text_units")["id"][int(unit)].as_py() for unit in view.unit_of_claims] == stated
 
 
 def test_the_deepest_report_of_each_entity(index: Index, view: GraphView) -> None:
