@@ -118,7 +118,8 @@ def _claimed(about: Ints, to: Ints, stated: _Part) -> tuple[Ints, Ints]:
     order = np.argsort(joined, kind="stable")
     claims = np.flatnonzero((about >= 0) & (to >= 0))
     pairs = np.minimum(about[claims], to[claims]) * n + np.maximum(about[claims], to[claims])
-    first, after = (np.searchsorted(joined[order], pairs, side=side) for side in ("left", "right"))
+    ascending = joined[order]
+    first, after = (np.searchsorted(ascending, pairs, side=side) for side in ("left", "right"))
     counts = after - first
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.repeat(claims, counts), order[np.repeat(first, counts) + within]

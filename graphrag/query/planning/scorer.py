@@ -157,7 +157,11 @@ class _Reading:
         """
         self.read(names)
         last, anywhere = (np.array([self.role(role, name) for name in names]) for role in ("last", "any"))
-        pairs = np.array([[self.pair(one, two) for two in names] for one in names])
+        left, right = (np.stack([self._pairs[name][side] for name in names]) for side in (0, 1))
+        pairs = left @ right.T / PAIR_SCALE
+        trained = [place for place, name in enumerate(names) if name in self._own]
+        own = [self._own[names[place]] for place in trained]
+        pairs[np.ix_(trained, trained)] += self._weights["pair.own"][np.ix_(own, own)]
         rests = [last + self.hops(max_hops)]
         for hops in range(max_hops - 1, 0, -1):
             follows = (pairs + anywhere + rests[0]).max(axis=1)
