@@ -5,9 +5,10 @@ other members: longer neighbours, fewer neighbours, another rounding, another to
 
 * each prompt is read alone, without padding; the turns before its last one are read by themselves, once
   for all prompts that open with them;
-* answers are decoded in batches of one fixed number of rows (free rows repeat the first);
-* a row's cache is padded to a width that depends on its own prompt only, and rows of different
-  widths are not mixed.
+* on a CPU each row's attention is computed by itself, and the other layers in as many rows as were measured
+  to change no bit (:mod:`graphrag.llm.separate_rows`);
+* elsewhere answers are decoded in batches of one fixed number of rows (free rows repeat the first), a row's
+  cache is padded to a width that depends on its own prompt only, and rows of different widths are not mixed.
 
 So every operation on a row has the same shapes whoever its neighbours are. ``tests/llm``
 checks on the embedded model that the answers are equal.
@@ -25,6 +26,7 @@ import numpy as np
 
 from graphrag.errors import ConfigError, LLMError, MissingExtraError
 from graphrag.llm.rows import Rows
+from graphrag.llm.separate_rows import SeparateRows, fitting_counts, separable
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +83,9 @@ class Generator:
         self._grammars: Any = None
         self._openings: dict[tuple[int, ...], Layers] = {}
         self._opening_of: dict[tuple[tuple[str, str], ...], int] = {}
+        self.separate = separable(model)
+        """Whether answers of any width are decoded side by side."""
+        self._counts: dict[int, tuple[int, ...]] = {}
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """Return the tokens of a conversation as the model's template writes it, after a trained prompt."""
@@ -97,9 +102,10 @@ class Generator:
         return self._opening_of[before]
 
     def run(self, batch: Sequence[Generation]) -> None:
-        """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers of one width.
+        """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers.
 
-        An answer that its grammar stopped has an ``error`` as well.
+        They are of one width unless the rows are ``separate``. An answer that its grammar stopped has an
+        ``error`` as well.
         """
         import torch
 
@@ -109,23 +115,29 @@ class Generator:
         dice = [np.random.default_rng([generation.seed, *generation.prompt[-32:]]) for generation in batch]
         steps = max(generation.max_tokens for generation in batch)
         with torch.no_grad():
-            rows = Rows(
-                self.model,
-                [self._prefill(g.prompt, g.opening) for g in batch],
-                self.rows,
-                batch[0].width,
-                steps,
-            )
+            read = [self._prefill(g.prompt, g.opening) for g in batch]
+            rows = self._rows(read, batch[0].width, steps)
+            places = list(range(len(batch)))  # which answer each row decodes
             for step in range(steps):
-                logits = rows.logits[: len(batch)].float().cpu().numpy()
-                following = [0] * self.rows
-                for row, generation in enumerate(batch):
+                logits = rows.logits[: len(places)].float().cpu().numpy()
+                following = [0] * rows.n
+                for row, place in enumerate(places):
+                    generation = batch[place]
                     if generation.finish_reason is None:
                         values = _permitted(generation, logits[row])
-                        following[row] = _choose(values, generation.temperature, dice[row])
-                        self._take(generation, following[row], decoders[row])
-                if step == steps - 1 or all(g.finish_reason or not g.wanted() for g in batch):
+                        following[row] = _choose(values, generation.temperature, dice[place])
+                        self._take(generation, following[row], decoders[place])
+                going = [
+                    row
+                    for row, place in enumerate(places)
+                    if batch[place].finish_reason is None and batch[place].wanted()
+                ]
+                if step == steps - 1 or not going:
                     break
+                if self.separate and len(going) < len(places):
+                    rows.keep(going, self._count(len(going)))
+                    places = [places[row] for row in going]
+                    following = [following[row] for row in going] + [0] * (rows.n - len(going))
                 rows.feed(following)
         for generation, decoder in zip(batch, decoders, strict=True):
             finish(generation, decoder.flush())
@@ -148,14 +160,14 @@ class Generator:
         width = max(-(-len(prompt) // WIDTH_STEP) * WIDTH_STEP for prompt in prompts)
         with torch.no_grad():
             read = [self._prefill(list(prompt)) for prompt in prompts]
-            rows = Rows(self.model, read, max(self.rows, len(prompts)), width, generation.max_tokens)
+            rows = self._rows(read, width, generation.max_tokens)
             while generation.finish_reason is None and generation.wanted():
                 each = torch.log_softmax(rows.logits[: len(prompts)].double().cpu(), dim=-1)
                 mixed = torch.logsumexp(each + weights, dim=0).numpy().astype(np.float32)
                 token = _choose(mixed, generation.temperature, dice)
                 self._take(generation, token, decoder)
                 if generation.finish_reason is None:
-                    rows.feed([token] * max(self.rows, len(prompts)))
+                    rows.feed([token] * rows.n)
         finish(generation, decoder.flush())
 
     def score(self, prompt: list[int], continuations: Sequence[list[int]]) -> list[float]:
@@ -187,6 +199,20 @@ class Generator:
                 ]
                 scores.append(picked.cpu().numpy())
         return scores
+
+    def _rows(self, read: list[tuple[torch.Tensor, Layers]], width: int, steps: int) -> Any:
+        if self.separate:
+            return SeparateRows(self.model, read, self._count(len(read)), steps)
+        return Rows(self.model, read, max(self.rows, len(read)), width, steps)
+
+    def _count(self, answers: int) -> int:
+        """Return in how many rows to decode ``answers`` so that each is what it is in a full batch."""
+        import torch
+
+        threads = torch.get_num_threads()
+        if threads not in self._counts:
+            self._counts[threads] = fitting_counts(self.model, self.rows)
+        return next((count for count in self._counts[threads] if count >= answers), answers)
 
     def _prefill(self, prompt: list[int], opening: int = 0) -> tuple[torch.Tensor, Layers]:
         """Return the logits after ``prompt`` and what its layers keep; the opening is read once."""

@@ -155,7 +155,7 @@ class TransformersModel:
                 self._answer(batch)
 
     def _next_batch(self, jobs: list[_Job]) -> list[_Job]:
-        """Return the oldest job and those of its width that fit beside it; fail jobs that cannot be run."""
+        """Return the oldest job and those that can be decoded beside it; fail jobs that cannot be run."""
         for job in jobs:
             if job.generation is None:
                 try:
@@ -172,7 +172,7 @@ class TransformersModel:
         same = [
             job
             for job in ready
-            if job.generation.width == width and job.mixture is None  # type: ignore[union-attr]
+            if job.mixture is None and (self._generator.separate or job.generation.width == width)  # type: ignore[union-attr]
         ]
         # Those of like length, for their answers end at like times and none waits for a long one.
         length = len(ready[0].generation.prompt)  # type: ignore[union-attr]

@@ -20,6 +20,7 @@ class Rows:
     ) -> None:
         import torch
 
+        self.n = rows
         filled = prompts + [prompts[0]] * (rows - len(prompts))
         self._model = model
         self._at = width

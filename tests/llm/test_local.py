@@ -250,6 +250,7 @@ def test_work_is_grouped_by_width(tiny: TransformersModel, monkeypatch: pytest.M
         original(self, batch)
 
     monkeypatch.setattr(Generator, "run", spy)
+    monkeypatch.setattr(tiny._loaded(), "separate", False)
 
     async def many() -> None:
         await asyncio.gather(

@@ -42,6 +42,14 @@ def data(
         int | None,
         typer.Option(help="Words of a passage where whole texts are cut; by default as extraction.", min=20),
     ] = None,
+    swap_names: Annotated[
+        float,
+        typer.Option(
+            help="Share of a corpus's names that give way to others of their type, in every copy to others.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
     shippable: Annotated[
         bool,
         typer.Option("--shippable", help="Only data whose licence lets a trained adapter be given away."),
@@ -62,6 +70,7 @@ def data(
         max_words=max_words,
         window=window,
         vary=vary,
+        swap=swap_names,
         shippable=shippable,
     )
     written = write_records(out, records * times)

@@ -81,21 +81,31 @@ class PrefixLayer(WrappingLayer):
 
 def attend(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> Any:
     """Compute attention by PyTorch's fused kernel, with the module's prefix before keys and values."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from graphrag.llm.separate_rows import attend as attend_rows
 
     prefix = module.__dict__.get("prefix")
     if prefix is not None:
-        batch, heads, _, width = key.shape
-        keys, values = (
-            part.to(key.dtype).view(1, -1, heads, width).transpose(1, 2).expand(batch, -1, -1, -1)
-            for part in prefix
-        )
-        key, value = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
-        if attention_mask is not None:
-            seen = attention_mask.new_full((*attention_mask.shape[:3], keys.shape[2]), _seen(attention_mask))
-            attention_mask = torch.cat([seen, attention_mask], dim=3)
+        if isinstance(key, list):
+            joined = [_before(prefix, *pair) for pair in zip(key, value, strict=True)]
+            key, value = [keys for keys, _ in joined], [values for _, values in joined]
+        else:
+            key, value = _before(prefix, key, value)
+            if attention_mask is not None:
+                length = prefix[0].shape[0]
+                seen = attention_mask.new_full((*attention_mask.shape[:3], length), _seen(attention_mask))
+                attention_mask = torch.cat([seen, attention_mask], dim=3)
         kwargs["is_causal"] = False
-    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    return attend_rows(module, query, key, value, attention_mask, **kwargs)
+
+
+def _before(prefix: Any, key: Any, value: Any) -> tuple[Any, Any]:
+    """Return keys and values of shape (rows, heads, positions, width) with the prefix in front."""
+    rows, heads, _, width = key.shape
+    keys, values = (
+        part.to(key.dtype).view(1, -1, heads, width).transpose(1, 2).expand(rows, -1, -1, -1)
+        for part in prefix
+    )
+    return torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
 
 
 def _seen(mask: Any) -> bool | float:

@@ -63,12 +63,14 @@ def build_records(
     max_words: int | None = None,
     window: int | None = None,
     vary: bool = True,
+    swap: float = 0.0,
     shippable: bool = False,
 ) -> list[TuningRecord]:
     """Return the records of ``sources``, each once, in an order drawn with ``seed``.
 
     ``part`` is the part of each gold corpus (``train``, ``held-out`` or ``all``); ``window``: how many words
-    are read at once where a text is cut as extraction cuts it. Passages of more than
+    are read at once where a text is cut as extraction cuts it; ``swap``: the share of the names of gold
+    corpora that give way to others. Passages of more than
     ``max_words`` words are left out before the draw; with ``shippable`` so are records of any licence
     but those that let a trained adapter be given away.
 
@@ -80,7 +82,7 @@ def build_records(
     for source in sources:
         records = [
             record
-            for record in _records(source, seed, part, copies, window, vary=vary)
+            for record in _records(source, seed, part, copies, window, vary=vary, swap=swap)
             if (max_words is None or len(record.prompt[-1][1].split()) <= max_words)
             and (not shippable or may_ship(record.meta["licence"]))
         ]
@@ -101,7 +103,7 @@ def may_ship(licence: str) -> bool:
 
 
 def _records(
-    source: DataSource, seed: int, part: str, copies: int, window: int | None, *, vary: bool
+    source: DataSource, seed: int, part: str, copies: int, window: int | None, *, vary: bool, swap: float
 ) -> list[TuningRecord]:
     sized = {} if window is None else {"words": window}
     if source.kind == RECORDED:
@@ -116,5 +118,5 @@ def _records(
     for file in files:
         corpus = part_of(read_gold(file, source.kind), part)
         corpus = replace(corpus, licence=source.licence or corpus.licence)
-        records += gold_records(corpus, seed=seed, copies=copies, vary=vary, **sized)
+        records += gold_records(corpus, seed=seed, copies=copies, vary=vary, swap=swap, **sized)
     return records

@@ -16,6 +16,7 @@ from graphrag.extract.gold import GoldCorpus, GoldText
 from graphrag.extract.gold.passages import Passage, gold_passage
 from graphrag.text.sentences import sentence_spans
 from graphrag.tune.data.record import TuningRecord, make_record
+from graphrag.tune.data.swapped import names_by_type, with_other_names
 
 _OTHER_NAMES = {
     "location": ("location", "place"), "time": ("time", "date"), "number": ("number", "quantity"),
@@ -26,17 +27,26 @@ _MOST_SENTENCES = 4
 
 
 def gold_records(
-    corpus: GoldCorpus, *, seed: int, copies: int = 1, vary: bool = True, words: int = WINDOW_WORDS
+    corpus: GoldCorpus,
+    *,
+    seed: int,
+    copies: int = 1,
+    vary: bool = True,
+    words: int = WINDOW_WORDS,
+    swap: float = 0.0,
 ) -> list[TuningRecord]:
     """Return ``copies`` records of every passage of ``corpus``; the same seed gives the same records.
 
     With ``vary`` off every record has the corpus's own schema, and a text is cut as extraction cuts it, into
-    windows of about ``words`` words.
+    windows of about ``words`` words. A share ``swap`` of the names gives way to others of their type, in
+    every copy to others (see :mod:`graphrag.tune.data.swapped`).
     """
     records = []
-    for text in corpus.texts:
+    names = names_by_type(corpus)
+    for original in corpus.texts:
         for copy in range(copies):
-            chance = random.Random(f"{seed}/{copy}/{text.id}")  # noqa: S311 - a split, not a secret
+            chance = random.Random(f"{seed}/{copy}/{original.id}")  # noqa: S311 - a split, not a secret
+            text = with_other_names(original, names, swap, chance) if swap else original
             spans = _random_spans(text, chance) if vary else windows(text.text, words)
             for passage in (gold_passage(text, *span) for span in spans):
                 # A corpus without types lists only what its triples name: no triple, nothing to learn.
