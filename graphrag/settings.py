@@ -161,6 +161,9 @@ class ExtractionSettings(_Section):
     adapter: str | None = Field(
         None, description="`tuned`: folder of the adapter; by default the shipped one."
     )
+    readings: int = Field(
+        2, ge=1, le=4, description="`tuned`: how often a long text is read, in windows that begin elsewhere."
+    )
     format: Literal["auto", "json", "lines"] = Field(
         "auto", description="Wire format of the LLM's answer; `auto` takes what measured best for the model."
     )

@@ -79,9 +79,12 @@ class RuleExtractor:
 class ModelExtractor:
     """A chat model in the compact format; ``demonstrations`` are shown before each text."""
 
-    def __init__(self, model: ChatModel, demonstrations: Sequence[tuple[str, str]] | Choice = ()) -> None:
+    def __init__(
+        self, model: ChatModel, demonstrations: Sequence[tuple[str, str]] | Choice = (), readings: int = 1
+    ) -> None:
         self._model = model
         self._demonstrations = demonstrations
+        self._readings = readings
 
     def answers(
         self, texts: Sequence[GoldText], schema: ExtractionSchema, advance: Advance = lambda: None
@@ -92,7 +95,7 @@ class ModelExtractor:
     async def _all(
         self, texts: Sequence[GoldText], schema: ExtractionSchema, advance: Advance
     ) -> list[Answer]:
-        extractor = CompactExtractor(self._model, schema, self._demonstrations)
+        extractor = CompactExtractor(self._model, schema, self._demonstrations, readings=self._readings)
         gate = asyncio.Semaphore(_TOGETHER)
 
         async def one(text: GoldText) -> Answer:
@@ -191,6 +194,7 @@ def evaluate_extraction(
     part: str | None = None,
     limit: int | None = None,
     root: Path = Path(),
+    readings: int = 1,
     started: Callable[[int], None] = lambda _total: None,
     advance: Advance = lambda: None,
 ) -> dict[str, Any]:
@@ -212,7 +216,7 @@ def evaluate_extraction(
     if not texts:
         raise ConfigError(f"The part {part!r} of {path} holds no text to measure.")
     shown = demonstrations(path, format, corpus) if name == "in-context" else ()
-    extractor = measured_extractor(name, shown, root)
+    extractor = measured_extractor(name, shown, root, readings)
     started(len(texts))
     wall, cpu = time.perf_counter(), time.process_time()
     answers = extractor.answers(texts, corpus.schema, advance)
@@ -253,11 +257,12 @@ def demonstrations(path: Path, format: str, corpus: GoldCorpus) -> list[tuple[st
 
 
 def measured_extractor(
-    name: str, demonstrations: Sequence[tuple[str, str]] = (), root: Path = Path()
+    name: str, demonstrations: Sequence[tuple[str, str]] = (), root: Path = Path(), readings: int = 1
 ) -> MeasuredExtractor:
     """Return the extractor ``name``: one of :data:`NAMES`, or the folder of an adapter.
 
-    ``root`` is the project whose settings ``llm`` follows.
+    ``root`` is the project whose settings ``llm`` follows; ``readings`` is how often a model reads long texts
+    in the compact format.
 
     Raises:
         ConfigError: there is no such extractor, or no project at ``root``.
@@ -273,11 +278,11 @@ def measured_extractor(
     if name == "spacy":
         return RuleExtractor(find_spacy_model() or SHIPPED)
     if name == "zero-shot":
-        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS))
+        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), readings=readings)
     if name == "in-context":
-        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), demonstrations)
+        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), demonstrations, readings)
     if name == "tuned":
-        return ModelExtractor(tuned_model())
+        return ModelExtractor(tuned_model(), readings=readings)
     if name == "llm":
         from graphrag.settings import load_settings
 
@@ -289,7 +294,7 @@ def measured_extractor(
         from graphrag.tune.demonstrations import Demonstrations
 
         shown = Demonstrations.load(folder, make_embedder(EmbeddingSettings()))
-        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), shown.for_text)
+        return ModelExtractor(embedded_model(rows=EXTRACTION_ROWS), shown.for_text, readings)
     if (folder / "classifier.safetensors").is_file():
         from graphrag.llm.embedded import embedded_folder
         from graphrag.llm.generation import load_generator
@@ -302,4 +307,4 @@ def measured_extractor(
             f"There is no extractor {name!r}.",
             hint=f"There are: {', '.join(NAMES)}; or a folder that graphrag tune extractor wrote.",
         )
-    return ModelExtractor(tuned_model(folder))
+    return ModelExtractor(tuned_model(folder), readings=readings)

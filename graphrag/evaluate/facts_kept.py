@@ -65,6 +65,7 @@ def evaluate_facts_kept(
     *,
     limit: int | None = None,
     root: Path = Path(),
+    readings: int = 1,
     started: Callable[[int], None] = lambda _total: None,
     advance: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def evaluate_facts_kept(
     threshold = similarity_threshold(essays[::2], embedder)
     measured = essays[1::2][:limit]
     texts = [GoldText(str(number), essay.text, (), ()) for number, essay in enumerate(measured)]
-    extractor = measured_extractor(name, root=root)
+    extractor = measured_extractor(name, root=root, readings=readings)
     started(len(texts))
     wall, cpu = time.perf_counter(), time.process_time()
     answers = extractor.answers(texts, _OPEN, advance)

@@ -46,12 +46,14 @@ class TunedExtractor:
     def __init__(self, settings: ExtractionSettings, model: ChatModel | None = None) -> None:
         folder = Path(settings.adapter) if settings.adapter else None
         self._model = tuned_model(folder) if model is None else model
-        self._reader = CompactExtractor(self._model, ExtractionSchema(settings.entity_types))
+        self._reader = CompactExtractor(
+            self._model, ExtractionSchema(settings.entity_types), readings=settings.readings
+        )
 
     @property
     def extractor_id(self) -> str:
-        """Name the model, its adapter and the format, by their hashes."""
-        return f"tuned/2 {self._model.model_id}"
+        """Name the model and its adapter by their hashes, and how often it reads."""
+        return f"tuned/3 {self._model.model_id} readings={self._reader.readings}"
 
     async def extract(self, texts: Sequence[str]) -> list[Extraction]:
         """Return what each text states, in order. No network, no paid call; deterministic.

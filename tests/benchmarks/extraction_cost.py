@@ -32,7 +32,8 @@ def rows(settings: Settings) -> dict[str, Callable[[], MeasuredExtractor]]:
     }
     return {
         "rules": lambda: measured_extractor("rules"),
-        "tuned": lambda: measured_extractor("tuned"),
+        "tuned": lambda: measured_extractor("tuned", readings=settings.extraction.readings),
+        "tuned, read once": lambda: measured_extractor("tuned"),
         "untuned, same format": lambda: measured_extractor("zero-shot"),
         "untuned, JSON prompt": lambda: ProjectExtractor(by_prompt["json"], Path()),
         "untuned, lines prompt": lambda: ProjectExtractor(by_prompt["lines"], Path()),

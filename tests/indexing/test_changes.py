@@ -85,6 +85,7 @@ UNREAD = (
     "extraction.spacy_model",
     "extraction.min_pmi",
     "extraction.adapter",
+    "extraction.readings",
 )
 
 
@@ -165,6 +166,7 @@ def test_every_setting_reruns_exactly_the_stages_that_read_it(
         ("extraction.spacy_model", "rules", {"extract_graph"}),
         ("extraction.spacy_model", "shipped", {"extract_graph"}),
         ("extraction.adapter", "elsewhere", NOBODY),
+        ("extraction.readings", 3, NOBODY),
         ("extraction.max_gleanings", 2, NOBODY),
         ("extraction.max_tokens", 900, NOBODY),
         ("extraction.min_pmi", 0.2, {"build_graph"}),

@@ -34,6 +34,9 @@ def extraction(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read only the first N texts.")] = None,
     root: Root = Path(),
+    readings: Annotated[
+        int, typer.Option(min=1, max=4, help="How often a small model reads a long text (not llm).")
+    ] = 2,
     out: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file (- : print).")
     ] = None,
@@ -55,6 +58,7 @@ def extraction(
         shown: dict[str, Any] = {
             "limit": limit,
             "root": root,
+            "readings": readings,
             "started": lambda total: progress.total(total, "texts"),
             "advance": progress.advance,
         }
