@@ -45,19 +45,22 @@ def with_other_names(
     for name in sorted(alone - several):
         if len(types[name]) > 1 or chance.random() >= share or any(name in o and name != o for o in types):
             continue
-        other = chance.choice(names[next(iter(types[name]))])
+        pool = names.get(next(iter(types[name])))
+        other = chance.choice(pool) if pool else name
         if other.lower() not in text.text.lower() and other.lower() not in taken:
             taken.add(other.lower())
             new[name] = other
+    old = list(new)
+    mentions = {
+        (start, end): old[which] for start, end, which in mention_spans(text.text, [[name] for name in old])
+    }
     body, at = "", 0
-    for start, end in sorted(
-        {(start, end) for start, end, _ in mention_spans(text.text, [[name] for name in new])}
-    ):
-        body += text.text[at:start] + new[text.text[start:end]]
+    for (start, end), name in sorted(mentions.items()):
+        body += text.text[at:start] + new[name]
         at = end
-    found = {text.text[start:end] for start, end, _ in mention_spans(text.text, [[name] for name in new])}
+    there = set(mentions.values())
     entities = tuple(
-        replace(entity, names=tuple(new[name] if name in found else name for name in entity.names))
+        replace(entity, names=tuple(new[name] if name in there else name for name in entity.names))
         for entity in text.entities
     )
     return replace(text, text=body + text.text[at:], entities=entities)
