@@ -171,9 +171,10 @@ class ExtractionSettings(_Section):
         ("person", "organization", "place", "event", "work", "product", "concept"),
         description="Types to look for. Empty: discovered from a sample of the corpus by the LLM.",
     )
-    max_gleanings: int = Field(
-        0, ge=0, le=5, description="Further calls per text unit that ask what was missed."
+    predicates: tuple[str, ...] = Field(
+        (), description="`tuned`: the only relations to look for. Empty: any, in the model's own words."
     )
+    max_gleanings: int = Field(0, ge=0, le=5, description="Further calls per text unit for what was missed.")
     claims: bool = Field(True, description="Also extract claims.")
     max_tokens: int = Field(2000, ge=64, description="Longest answer.")
     spacy_model: str | None = Field(

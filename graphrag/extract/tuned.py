@@ -46,14 +46,14 @@ class TunedExtractor:
     def __init__(self, settings: ExtractionSettings, model: ChatModel | None = None) -> None:
         folder = Path(settings.adapter) if settings.adapter else None
         self._model = tuned_model(folder) if model is None else model
-        self._reader = CompactExtractor(
-            self._model, ExtractionSchema(settings.entity_types), readings=settings.readings
-        )
+        schema = ExtractionSchema(settings.entity_types, settings.predicates)
+        self._reader = CompactExtractor(self._model, schema, readings=settings.readings)
 
     @property
     def extractor_id(self) -> str:
-        """Name the model and its adapter by their hashes, and how often it reads."""
-        return f"tuned/3 {self._model.model_id} readings={self._reader.readings}"
+        """Name the model and its adapter by their hashes, what is asked for, and how often it reads."""
+        asked = ", ".join(self._reader.schema.predicates)
+        return f"tuned/3 {self._model.model_id} readings={self._reader.readings} predicates={asked}"
 
     async def extract(self, texts: Sequence[str]) -> list[Extraction]:
         """Return what each text states, in order. No network, no paid call; deterministic.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,21 @@ def test_an_index_is_extracted_by_the_tuned_model_and_quotes_its_source(
     assert relation["description"] == TEXT.partition(". ")[0] + "."
     rag.index(method="fast")
     assert len(model.history) == 1  # nothing changed: nothing is read again
+
+
+@pytest.mark.parametrize("changed", [{"readings": 3}, {"predicates": ["built", "sailed"]}])
+def test_another_schema_or_number_of_readings_reads_again(
+    tmp_path: Path, model: FakeChatModel, changed: dict[str, Any]
+) -> None:
+    GraphRAG.init(tmp_path)
+    (tmp_path / "input" / "fram.md").write_text(TEXT, encoding="utf-8")
+    for more in ({}, changed, changed):
+        settings = {"extraction": {"method": "tuned", **more}}
+        GraphRAG.open(tmp_path, embedder=FakeEmbedder(), settings=settings).index(method="fast")
+    assert len(model.history) == 2
+    asked = [request.messages[0].content.splitlines()[1] for request in model.history]
+    expected = "relations: built, sailed" if "predicates" in changed else "relations: any"
+    assert asked == ["relations: any", expected]
 
 
 def test_a_folder_without_an_adapter_is_named(tmp_path: Path) -> None:

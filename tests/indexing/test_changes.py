@@ -86,6 +86,7 @@ UNREAD = (
     "extraction.min_pmi",
     "extraction.adapter",
     "extraction.readings",
+    "extraction.predicates",
 )
 
 
@@ -167,6 +168,7 @@ def test_every_setting_reruns_exactly_the_stages_that_read_it(
         ("extraction.spacy_model", "shipped", {"extract_graph"}),
         ("extraction.adapter", "elsewhere", NOBODY),
         ("extraction.readings", 3, NOBODY),
+        ("extraction.predicates", ("built",), NOBODY),
         ("extraction.max_gleanings", 2, NOBODY),
         ("extraction.max_tokens", 900, NOBODY),
         ("extraction.min_pmi", 0.2, {"build_graph"}),
