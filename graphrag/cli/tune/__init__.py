@@ -6,14 +6,14 @@ from types import ModuleType
 
 import typer
 
-from graphrag.cli.tune import data, extractor, merge, ner, planner, reranker, retriever
+from graphrag.cli.tune import average, data, extractor, merge, ner, planner, reranker, retriever
 
 group = typer.Typer(
     name="tune",
     help="Tune the small models: extractor, names, planner, retriever, reranker; make data for it.",
     no_args_is_help=True,
 )
-COMMANDS: tuple[ModuleType, ...] = (data, extractor, merge, ner, planner, reranker, retriever)
+COMMANDS: tuple[ModuleType, ...] = (average, data, extractor, merge, ner, planner, reranker, retriever)
 
 
 def register(app: typer.Typer) -> None:
