@@ -412,6 +412,7 @@ class _Run:
 
     def _describe(self, result: TuneResult) -> None:
         base = dict(base_identity(self.source))
+        first = self.options.start_from and Path(self.options.start_from)
         record: dict[str, Any] = {
             "method": self.method.name,
             "base": base,
@@ -419,6 +420,7 @@ class _Run:
                 **asdict(self.options),
                 "settings": self.method.settled(self.options.settings),
                 "learning_rate": self.options.learning_rate or self.method.learning_rate,
+                "start_from": f"{first.resolve().name}@{weights_hash(first)}" if first else None,
             },
             "data": [asdict(source) for source in self.data],
             "versions": _versions(),

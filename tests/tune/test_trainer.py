@@ -238,6 +238,8 @@ def test_a_run_goes_on_from_another_ones_adapter(
     first = run(tiny, pairs, tmp_path / "a", method=method)
     # A learning rate of nearly nothing changes nothing: what comes out is what was started from.
     still = run(tiny, pairs, tmp_path / "b", method=method, start_from=str(first.folder), learning_rate=1e-12)
+    record = json.loads((still.folder / "tune.json").read_text(encoding="utf-8"))
+    assert record["options"]["start_from"].startswith("a@")  # which one, not whose machine it lay on
     one, other = (load_file(r.folder / "adapter_model.safetensors") for r in (first, still))
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
     losses = [entry["eval_loss"] for entry in still.history if "eval_loss" in entry]
