@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     settings = Settings()
-    text = " ".join(arguments.file.read_text(encoding="utf-8").split()[: arguments.words])
+    whole = arguments.file.read_text(encoding="utf-8")  # with its lines: a heading ends where its line does
+    ends = [word.end() for word in re.finditer(r"\S+", whole)][: arguments.words]
+    text = whole[: ends[-1]]
     schema = ExtractionSchema(tuple(settings.extraction.entity_types))
     figures = {}
     for name, make in rows(settings).items():
