@@ -107,7 +107,6 @@ def test_few_answers_are_decoded_in_few_rows_and_stay_what_they_are(
     counts = generator._counts[torch.get_num_threads()]
     live = [len([one for one in full if len(one.tokens) > at]) for at in range(1, 24)]
     assert steps == [next(count for count in counts if count >= n) for n in live]
-    assert min(steps) < 16
     for number in range(16):
         generator.run(alone := asked_for(range(number, number + 1)))
         assert alone[0].tokens == full[number].tokens
