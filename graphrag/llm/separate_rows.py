@@ -53,9 +53,8 @@ class SeparateRows:
         try:
             self.logits = self._model(
                 input_ids=torch.tensor(tokens)[:, None],
-                attention_mask=torch.ones(
-                    (self.n, 1, 1, 1), dtype=torch.bool
-                ),  # made already: none is needed
+                # Of four dimensions, so transformers makes none; row by row nothing is to be masked.
+                attention_mask=torch.ones((self.n, 1, 1, 1), dtype=torch.bool),
                 position_ids=self._positions,
                 past_key_values=Cache(layers=self._layers),
                 use_cache=True,
