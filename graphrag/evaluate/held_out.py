@@ -63,10 +63,7 @@ def _written(model: Any, tokenizer: Any, asked: Sequence[Pair]) -> tuple[list[Ex
                     grammar=partial(compact_grammar, text, schema),
                 )
             )
-        for width in sorted({job.width for job in jobs}):
-            same = [job for job in jobs if job.width == width]
-            for at in range(0, len(same), _ROWS):
-                generator.run(same[at : at + _ROWS])
+        generator.run_all(jobs)
     return [parse_compact(job.text) for job in jobs], sum(job.finish_reason == "stop" for job in jobs)
 
 

@@ -51,9 +51,8 @@ class TunedExtractor:
 
     @property
     def extractor_id(self) -> str:
-        """Name the model and its adapter by their hashes, what is asked for, and how often it reads."""
-        asked = ", ".join(self._reader.schema.predicates)
-        return f"tuned/3 {self._model.model_id} readings={self._reader.readings} predicates={asked}"
+        """Name the model and its adapter by their hashes, and the way of reading."""
+        return f"tuned/3 {self._model.model_id}"
 
     async def extract(self, texts: Sequence[str]) -> list[Extraction]:
         """Return what each text states, in order. No network, no paid call; deterministic.

@@ -101,6 +101,19 @@ class Generator:
             self._opening_of[before] = len(self.opening) + tokens if tokens >= _LEAST_OPENING else 0
         return self._opening_of[before]
 
+    def width(self, generation: Generation) -> int:
+        """Return the padded length that answers of one batch share; 0 for all where rows are separate."""
+        return 0 if self.separate else generation.width
+
+    def run_all(self, generations: Sequence[Generation]) -> None:
+        """Fill in any number of answers, of any widths, batch by batch."""
+        by_width: dict[int, list[Generation]] = {}
+        for one in generations:
+            by_width.setdefault(self.width(one), []).append(one)
+        for same in by_width.values():
+            for at in range(0, len(same), self.rows):
+                self.run(same[at : at + self.rows])
+
     def run(self, batch: Sequence[Generation]) -> None:
         """Fill in ``text``, ``tokens`` and ``finish_reason`` of up to ``rows`` answers.
 

@@ -168,11 +168,11 @@ class TransformersModel:
         assert self._generator is not None
         if ready[0].mixture is not None:
             return ready[:1]
-        width = ready[0].generation.width  # type: ignore[union-attr]
+        width = self._generator.width(ready[0].generation)  # type: ignore[arg-type]
         same = [
             job
             for job in ready
-            if job.mixture is None and (self._generator.separate or job.generation.width == width)  # type: ignore[union-attr]
+            if job.mixture is None and self._generator.width(job.generation) == width  # type: ignore[arg-type]
         ]
         # Those of like length, for their answers end at like times and none waits for a long one.
         length = len(ready[0].generation.prompt)  # type: ignore[union-attr]

@@ -87,8 +87,7 @@ def answer_mixture(generator: Generator, generation: Generation, mixture: Mixtur
     joint = _like(generation, mixture.prompts[0])
     generator.run_mixture(joint, mixture.prompts, normalised(mixture.log_weights))
     alone = [_like(generation, prompt) for prompt in mixture.prompts]
-    for batch in _batches(alone, generator.rows):
-        generator.run(batch)
+    generator.run_all(alone)
     end = min(generator.ends)
     candidates: dict[tuple[int, ...], Generation] = {}
     for one in (joint, *alone):
@@ -111,11 +110,3 @@ def _like(generation: Generation, prompt: Sequence[int]) -> Generation:
         stop=generation.stop,
         wanted=generation.wanted,
     )
-
-
-def _batches(generations: Sequence[Generation], rows: int) -> list[list[Generation]]:
-    """Put generations of equal width into batches of at most ``rows``."""
-    by_width: dict[int, list[Generation]] = {}
-    for one in generations:
-        by_width.setdefault(one.width, []).append(one)
-    return [same[at : at + rows] for same in by_width.values() for at in range(0, len(same), rows)]

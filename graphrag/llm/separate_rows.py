@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from graphrag.llm.rows import Layers
 
 ATTENTION = "graphrag_rows"
-_PREFIX = "graphrag_prefix"  # its attention goes on to the one here
-_PACKED = "graphrag_packed"  # a model in training; what a prompt's attention is there is the fused kernel's
 _MODELS = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
 _COUNTS = (1, 2, 4, 6, 8, 12, 16, 24)
 
@@ -28,7 +26,13 @@ class SeparateRows:
 
     def __init__(self, model: Any, prompts: list[tuple[torch.Tensor, Layers]], rows: int, steps: int) -> None:
         import torch
+        from transformers import AttentionInterface
 
+        from graphrag.llm.adapters.prefix import ATTENTION as PREFIX
+
+        AttentionInterface.register(ATTENTION, attend)
+        usual = model.config._attn_implementation
+        self._attention = usual if usual == PREFIX else ATTENTION  # that of prefixes goes on to this one
         self.n = rows
         self._model = model
         self._layers = [
@@ -47,9 +51,7 @@ class SeparateRows:
 
         config = self._model.config
         usual = config._attn_implementation
-        if usual != _PREFIX:
-            _register()
-            config._attn_implementation = ATTENTION
+        config._attn_implementation = self._attention
         try:
             self.logits = self._model(
                 input_ids=torch.tensor(tokens)[:, None],
@@ -78,7 +80,6 @@ def separable(model: Any) -> bool:
     return (
         model.device.type == "cpu"
         and config.model_type in _MODELS
-        and config._attn_implementation in ("sdpa", _PACKED, _PREFIX)
         and not getattr(config, "sliding_window", None)
         and all(kind == "full_attention" for kind in getattr(config, "layer_types", None) or ())
     )
@@ -156,12 +157,6 @@ def _cancelling(
     values = torch.randn((rows, 1, half), generator=dice).to(dtype)
     inputs[..., : 2 * half] = torch.cat([values, values], dim=2)[..., order]
     return weight.requires_grad_(trained), torch.zeros(out, dtype=dtype) if biased else None, inputs
-
-
-def _register() -> None:
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(ATTENTION, attend)
 
 
 class _RowLayer:

@@ -28,6 +28,16 @@ def first_weights(folder: str | None, method: Method) -> Path | None:
     return file
 
 
+def require_new(folder: Path) -> None:
+    """See that ``folder`` can be written without a file of something else being lost.
+
+    Raises:
+        ConfigError: it is there and not empty.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty.", hint="Choose another --out: a new folder.")
+
+
 def load_weights(model: Any, file: Path) -> None:
     """Give the adapter in ``model`` the weights of ``file``.
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from graphrag.errors import ConfigError
+from graphrag.tune.adapter_files import require_new
+from graphrag.tune.card import write_mean_card
 from graphrag.weights import weights_hash
 
 _WEIGHTS = "adapter_model.safetensors"
@@ -34,8 +36,7 @@ def average_adapters(folders: Sequence[Path], out: Path) -> None:
 
     if len(folders) < 2:
         raise ConfigError("A mean needs two adapters or more.", hint="Give their folders, then --out.")
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty.", hint="Choose another --out: a new folder.")
+    require_new(out)
     records = [_record(folder) for folder in folders]
     for folder, record in zip(folders[1:], records[1:], strict=True):
         for what in ("base", "method"):
@@ -63,7 +64,7 @@ def average_adapters(folders: Sequence[Path], out: Path) -> None:
     ]
     written = {**{name: records[0][name] for name in ("method", "base", "options")}, "mean_of": made_of}
     (out / "tune.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(_card(made_of), encoding="utf-8")
+    write_mean_card(made_of, out / "README.md")
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -75,28 +76,3 @@ def _record(folder: Path) -> dict[str, Any]:
             )
     record: dict[str, Any] = json.loads((folder / "tune.json").read_text(encoding="utf-8"))
     return record
-
-
-def _card(parts: Sequence[dict[str, Any]]) -> str:
-    base, method = parts[0]["base"], parts[0]["method"]
-    lines = [
-        "---",
-        f"base_model: {base['name']}",
-        "library_name: peft",
-        f"tags: [graphrag, {method}]",
-        "---",
-        "",
-        f"# Mean of {len(parts)} adapters by {method} on {base['name']}",
-        "",
-        "Weights averaged, each part alike (Wortsman et al. 2022, Model soups, arXiv 2203.05482). The runs,",
-        "with their data, settings and scores, are in `tune.json`.",
-        "",
-        "| part | hash | steps | data |",
-        "| --- | --- | --- | --- |",
-    ]
-    for part in parts:
-        data = ", ".join(f"{one['name']} ({one['records']:,} records)" for one in part.get("data", ()))
-        lines.append(
-            f"| {part['name']} | {part['hash']} | {part.get('result', {}).get('steps', '')} | {data} |"
-        )
-    return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,7 @@ def write_card(record: Mapping[str, Any], method: Method, file: Path) -> None:
     share = 100 * result["trainable_parameters"] / result["total_parameters"]
     library = "peft" if method.saves == "adapter" else "transformers"
     lines = [
-        "---",
-        f"base_model: {base['name']}",
-        f"library_name: {library}",
-        f"tags: [graphrag, {method.name}]",
-        "---",
-        "",
+        *_front_matter(base["name"], library, method.name),
         f"# {method.name} on {base['name']}",
         "",
         f"{method.summary[0].upper()}{method.summary[1:]}{f' ({method.paper})' if method.paper else ''}.",
@@ -63,6 +58,38 @@ def write_card(record: Mapping[str, Any], method: Method, file: Path) -> None:
         "",
     ]
     file.write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_mean_card(parts: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Write the card of the mean of several adapters: the records of their runs, each with name and hash."""
+    base, method = parts[0]["base"]["name"], parts[0]["method"]
+    lines = [
+        *_front_matter(base, "peft", method),
+        f"# Mean of {len(parts)} adapters by {method} on {base}",
+        "",
+        "Weights averaged, each part alike (Wortsman et al. 2022, Model soups, arXiv 2203.05482). The runs,",
+        "with their data, settings and scores, are in `tune.json`.",
+        "",
+        "| part | hash | steps | data |",
+        "| --- | --- | --- | --- |",
+    ]
+    for part in parts:
+        data = ", ".join(f"{one['name']} ({one['records']:,} records)" for one in part.get("data", ()))
+        lines.append(
+            f"| {part['name']} | {part['hash']} | {part.get('result', {}).get('steps', '')} | {data} |"
+        )
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _front_matter(base: str, library: str, method: str) -> list[str]:
+    return [
+        "---",
+        f"base_model: {base}",
+        f"library_name: {library}",
+        f"tags: [graphrag, {method}]",
+        "---",
+        "",
+    ]
 
 
 def _data(sources: list[Mapping[str, Any]]) -> list[str]:

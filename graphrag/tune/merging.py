@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graphrag.errors import ConfigError
+from graphrag.tune.adapter_files import require_new
 from graphrag.tune.base import base_folder
 
 _FORMATS = ("bfloat16", "float16", "float32")
@@ -34,8 +35,7 @@ def merge_adapter(
 
     if dtype not in _FORMATS:
         raise ConfigError(f"{dtype!r} is no number format.", hint=f"There are: {', '.join(_FORMATS)}.")
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty.", hint="Choose another --out: a new folder.")
+    require_new(out)
     source = base_folder(base)
     options: dict[str, Any] = {"dtype": torch.float32}
     if (bits or _trained_bits(adapter)) == 4:

@@ -35,8 +35,11 @@ def extraction(
     limit: Annotated[int | None, typer.Option(min=1, help="Read only the first N texts.")] = None,
     root: Root = Path(),
     readings: Annotated[
-        int, typer.Option(min=1, max=4, help="How often a small model reads a long text (not llm).")
-    ] = 2,
+        int | None,
+        typer.Option(
+            min=1, max=4, help="How often a small model (not llm) reads a long text; by default as indexing."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file (- : print).")
     ] = None,
@@ -46,6 +49,7 @@ def extraction(
     from graphrag.errors import ConfigError
     from graphrag.evaluate.extractors import evaluate_extraction
     from graphrag.extract.gold import FORMATS
+    from graphrag.settings import ExtractionSettings
 
     if format not in (*FORMATS, "mine"):
         raise ConfigError(
@@ -58,7 +62,7 @@ def extraction(
         shown: dict[str, Any] = {
             "limit": limit,
             "root": root,
-            "readings": readings,
+            "readings": readings or ExtractionSettings().readings,
             "started": lambda total: progress.total(total, "texts"),
             "advance": progress.advance,
         }

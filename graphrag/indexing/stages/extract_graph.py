@@ -151,7 +151,9 @@ def _llm_fingerprint(context: StageContext, types: tuple[str, ...]) -> str:
 
 def _settings_read(settings: Settings) -> tuple[str, ...]:
     read = ("extraction.method", "extraction.entity_types", "extraction.claims")
-    if settings.extraction.method != "llm":
+    if settings.extraction.method == "tuned":
+        return (*read, "extraction.readings", "extraction.predicates")
+    if settings.extraction.method == "nlp":
         return read
     return (*read, "extraction.max_gleanings", "extraction.max_tokens")
 

@@ -42,7 +42,7 @@ def gold_records(
     every copy to others (see :mod:`graphrag.tune.data.swapped`).
     """
     records = []
-    names = names_by_type(corpus)
+    names = names_by_type(corpus) if swap else {}
     for original in corpus.texts:
         for copy in range(copies):
             chance = random.Random(f"{seed}/{copy}/{original.id}")  # noqa: S311 - a split, not a secret
